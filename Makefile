@@ -1,0 +1,81 @@
+# `make demo` and `make test` set up everything themselves in .venv; `make help` lists the rest.
+# Another interpreter: make PYTHON=python3.12 ...
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# What an editable installation does not pick up by itself: metadata, entry points, C extensions.
+NATIVE := $(shell find builtin_layers core plugins yolo_example -name '*.[ch]' \
+	-o -name 'build_*.py')
+INSTALL_INPUTS := pyproject.toml setup.py constraints.txt yolo_example/pyproject.toml \
+	yolo_example/setup.py $(NATIVE)
+
+.PHONY: help setup demo lint test test-full clean
+
+help:
+	@echo 'make demo       detect the objects of a picture [CFG= WEIGHTS= NAMES= IMAGE=]'
+	@echo 'make test       set up, ruff, mypy, import-linter, pytest'
+	@echo 'make test-full  the same with the long suites'
+	@echo 'make setup      .venv with both distributions, editable'
+	@echo 'make lint       ruff, mypy, import-linter'
+	@echo 'make clean      remove builds, caches and .venv'
+
+setup: $(STAMP)
+	@:
+
+$(STAMP): $(INSTALL_INPUTS)
+	@.ci/check-tools $(PYTHON)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools cffi
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+		--editable '.[dev]' --editable ./yolo_example
+	@touch $@
+
+# The default NAMES and WEIGHTS belong to the default CFG; with another model NAMES is optional.
+ifdef PLUGRT_DATA
+ifndef CFG
+DARKNET := $(PLUGRT_DATA)/darknet/models/yolo-fastest-1.1
+CFG := $(DARKNET)/yolo-fastest-1.1.cfg
+WEIGHTS ?= $(DARKNET)/yolo-fastest-1.1.weights
+NAMES ?= $(DARKNET)/coco.names
+endif
+IMAGE ?= $(PLUGRT_DATA)/images/darknet/dog.jpg
+endif
+DEMO := build/demo
+
+demo:
+	$(if $(and $(CFG),$(WEIGHTS),$(IMAGE)),,$(error set PLUGRT_DATA to the folder of \
+		models and pictures, or give CFG=, WEIGHTS= and IMAGE= [NAMES=]))
+	@for file in '$(CFG)' '$(WEIGHTS)' '$(IMAGE)' $(if $(NAMES),'$(NAMES)'); do \
+		test -r "$$file" || { echo "demo: cannot read $$file" >&2; exit 2; }; done
+	@$(MAKE) --no-print-directory setup
+	@mkdir -p $(DEMO)
+	$(BIN)/plugrt build '$(CFG)' '$(WEIGHTS)' $(if $(NAMES),--names '$(NAMES)' )-o $(DEMO)/model.plan
+	$(BIN)/plugrt-yolo detect $(DEMO)/model.plan '$(IMAGE)' --save $(DEMO)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=typings $(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -m 'not slow'
+
+test-full: lint
+	$(BIN)/pytest
+
+ifneq (,$(wildcard benchmarks/__main__.py))
+.PHONY: bench
+bench: setup
+	$(BIN)/python -m benchmarks
+endif
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info yolo_example/*.egg-info yolo_example/build \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find builtin_layers core plugins yolo_example -name '*.so' -delete

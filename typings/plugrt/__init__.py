@@ -1,0 +1,1 @@
+../../src/plugrt/__init__.py

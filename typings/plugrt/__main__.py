@@ -1,0 +1,1 @@
+../../src/plugrt/__main__.py
