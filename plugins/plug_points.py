@@ -1,0 +1,131 @@
+"""The other plug points: kernels, parsers, passes, calibrators and devices."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .attributes import Schema
+from .layer import LayerPlugin
+from .rewriting import LayerNode, Patch
+from .stream import Stream
+from .tactics import Tactic, TacticRequest
+from .tensor import Array, Format, TensorDesc
+
+
+class KernelPlugin(ABC):
+    """Further tactics for an existing layer (group `plugrt.kernels`).
+
+    Instances are stateless; the tuner times their tactics against the layer's own.
+    """
+
+    name: ClassVar[str]
+    layer: ClassVar[str]
+    """Type of the layer that it implements."""
+
+    @abstractmethod
+    def getTactics(self, layer: LayerPlugin, request: TacticRequest) -> Sequence[Tactic]:
+        """Ways to run this configuration of `layer`; names must not clash with its own."""
+
+    def getWorkspaceSize(
+        self, layer: LayerPlugin, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
+    ) -> int:
+        """Scratch bytes that `enqueue` needs."""
+        return 0
+
+    @abstractmethod
+    def enqueue(
+        self,
+        layer: LayerPlugin,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        workspace: Any,
+        stream: Stream,
+    ) -> None:
+        """Record `layer.tactic`, one of ours; always recordable."""
+
+
+@dataclass
+class ParsedModel:
+    """What a parser hands back: a network filled in, and notes for the user."""
+
+    network: Any
+    notes: list[str] = field(default_factory=list)
+
+
+class ParserPlugin(ABC):
+    """An importer for a model format (group `plugrt.parsers`).
+
+    Options are declared as attributes, and become options of `plugrt build`
+    (`cut_off = attribute(int, ...)` becomes `--cut-off N`).
+    """
+
+    name: ClassVar[str]
+    schema: ClassVar[Schema] = Schema({})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.schema = Schema.of(cls)
+
+    def __init__(self, **options: Any) -> None:
+        self.__dict__.update(self.schema.check(f"parser {self.name}", options))
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, path: Path, head: bytes) -> bool:
+        """Whether the file (its first 4,096 bytes in `head`) is in this format, by content."""
+
+    @abstractmethod
+    def parse(self, model: Path, weights: Path | None, network: Any) -> ParsedModel:
+        """Fill `network` (a plugrt.Network). Raises ModelError naming file and line or offset."""
+
+
+class PassPlugin(ABC):
+    """A graph rewrite that belongs to no single layer (group `plugrt.passes`)."""
+
+    name: ClassVar[str]
+    stage: ClassVar[str] = "simplify"
+    """`simplify` (before calibration) or `fuse` (per device)."""
+
+    @abstractmethod
+    def run(self, layers: Sequence[LayerNode]) -> Iterable[Patch]:
+        """Patches for a graph whose layers come in execution order."""
+
+
+class CalibratorPlugin(ABC):
+    """A way to choose ranges for low precision (group `plugrt.calibrators`)."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def observe(self, tensor: str, values: Array) -> None:
+        """See one batch of a tensor's values, in float."""
+
+    @abstractmethod
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """(low, high) of every tensor observed. Raises CalibrationError when undecidable."""
+
+
+class Recording(ABC):
+    """A stream that has been filled and can be replayed."""
+
+    @abstractmethod
+    def replay(self, slots: Sequence[int]) -> None:
+        """Run with these buffer addresses, one per slot. Raises DeviceError naming the layer."""
+
+
+class DevicePlugin(ABC):
+    """A device (group `plugrt.devices`): allocator, stream, recorder and timer."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fingerprint(self) -> Mapping[str, str]:
+        """What tuning results depend on: processor, instruction sets, library versions."""
+
+    @abstractmethod
+    def formats(self) -> Sequence[Format]:
+        """Formats worth trying on this device, the best first."""

@@ -1,0 +1,130 @@
+"""Base class for layers that are one scalar expression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .data_types import DataType
+from .dims import DimLike, Shape, dim_max, format_shape
+from .errors import PluginError, ShapeError
+from .expression import Expression, Input, evaluate, inputs_of
+from .layer import LayerPlugin
+from .stream import Stream
+from .tactics import Combination, Tactic, TacticRequest
+from .tensor import TensorDesc
+
+
+class PointwiseLayer(LayerPlugin):
+    """Define `pointwise()` and nothing else: shapes broadcast, and the layer fuses into what
+    precedes it where that can, or runs with its neighbours as one vectorised pass.
+
+        class Mish(PointwiseLayer):
+            type = "Vendor.Mish"
+
+            def pointwise(self) -> Expression:
+                x = Input(0)
+                return x * tanh(log(1 + exp(x)))
+    """
+
+    type = "PointwiseLayer"
+    recordable = True
+    acceptsPadded = False
+
+    def pointwise(self) -> Expression:
+        """The layer's expression over its inputs."""
+        raise PluginError(f"{self.type} does not define pointwise()")
+
+    def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
+        vectors = {i.index: i.axis for i in inputs_of(self.pointwise()) if i.axis is not None}
+        tensors = [d.shape for k, d in enumerate(inputs) if k not in vectors]
+        return broadcast_shapes(tensors, self.type)
+
+    def reference(self, inputs: Sequence[Any]) -> list[Any]:
+        tensors = [i.index for i in inputs_of(self.pointwise()) if i.axis is None]
+        rank = max((inputs[k].ndim for k in tensors), default=0)
+        return [evaluate(self.pointwise(), inputs, rank)]
+
+    def supportsFormat(self, combination: Combination) -> bool:
+        (output,) = combination.outputs
+        full = [
+            d for d in combination.inputs if d.rank == output.rank and d.shape == output.shape
+        ]
+        rest = [d for d in combination.inputs if d not in full]
+        if any(d.quantization for d in (*combination.inputs, output)):
+            return False
+        return all(d.format is output.format for d in full) and all(
+            d.format is output.format or d.format.value == "linear" for d in rest
+        )
+
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        from .native import pointwise
+
+        if not pointwise.supports(self._composed(request.epilogue, len(request.inputs))):
+            return ()
+        aliasable = frozenset(
+            k for k, desc in enumerate(request.inputs)
+            if desc.shape == request.outputs[0].shape and desc.dtype is request.outputs[0].dtype
+        )
+        return (
+            Tactic(
+                "expression",
+                strided_outputs=frozenset({0}),
+                strided_inputs=frozenset(range(len(request.inputs))),
+                may_alias=aliasable,
+            ),
+        )
+
+    def enqueue(
+        self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
+    ) -> None:
+        from .native import pointwise
+
+        expression = self._composed(self.epilogue, len(inputs))
+        pointwise.record(stream, expression, inputs, outputs[0])
+
+    def _composed(self, epilogue: Any, inputs: int) -> Expression:
+        """The layer's expression with the epilogue's behind it."""
+        from .expression import rename
+
+        mine = self.pointwise()
+        first = inputs - epilogue.operands
+        whole = epilogue.composed()
+        shift: dict[Input, Expression] = {
+            leaf: mine if leaf.index == 0 else Input(first + leaf.index - 1, leaf.axis)
+            for leaf in inputs_of(whole)
+        }
+        return rename(whole, shift)
+
+
+class UnaryPointwise(PointwiseLayer):
+    """A pointwise layer of one input: the output has its shape and type."""
+
+    type = "UnaryPointwise"
+
+    def getOutputDataType(self, index: int, inputTypes: Sequence[DataType]) -> DataType:
+        return inputTypes[0]
+
+
+def broadcast_shapes(shapes: Sequence[Shape], owner: str) -> Shape:
+    """NumPy's broadcast of possibly symbolic shapes. Raises ShapeError naming `owner`."""
+    rank = max((len(shape) for shape in shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+    result: list[DimLike] = []
+    for axis, dims in enumerate(zip(*padded, strict=True)):
+        distinct = list(dict.fromkeys(dim for dim in dims if dim != 1))
+        numbers = [dim for dim in distinct if isinstance(dim, int)]
+        if len(numbers) > 1:
+            text = " and ".join(format_shape(shape) for shape in shapes)
+            raise ShapeError(
+                f"{owner}: shapes {text} do not broadcast on axis {axis}; "
+                "sizes must be equal or 1"
+            )
+        if numbers:
+            result.append(numbers[0])
+        else:
+            total: DimLike = distinct[0] if distinct else 1
+            for dim in distinct[1:]:
+                total = dim_max(total, dim)
+            result.append(total)
+    return tuple(result)
