@@ -1,0 +1,1 @@
+"""The engine: graph, passes, tactics, memory plan, plan file, runtime and devices."""

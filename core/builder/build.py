@@ -1,0 +1,91 @@
+"""The build: a network in, an engine out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ... import plugins
+from ...plugins import PlugrtError, ShapeError
+from ..devices.cpu import CpuDevice
+from ..engine.engine import Engine
+from ..engine.plan import EngineInfo
+from ..graph import Network
+from ..passes.copying import copy_network
+from ..passes.fuse import fuse_epilogues
+from ..passes.patching import remove_dead_layers
+from ..passes.precision import lower_precision
+from ..passes.simplify import simplify
+from ..tuning.timer import Timer
+from ..tuning.timing_cache import TimingCache
+from .config import BuilderConfig
+from .finish import Finisher
+from .profiles import SizeProfile, size_profile
+
+
+def build(network: Network, config: BuilderConfig | None = None) -> Engine:
+    """Optimise a network for the CPU and return its engine. The network is not changed.
+
+    Raises ShapeError when nothing is marked as output or a profile does not fit, PluginError
+    when a layer offers no way to run; messages name the layer.
+    """
+    config = config or BuilderConfig()
+    if not network.outputs:
+        raise ShapeError(f"network {network.name!r} has no output; call mark_output(tensor)")
+    device = CpuDevice()
+    formats = list(device.formats())
+    profile = size_profile(network, config)
+    report: list[str] = []
+    cache, cache_file = _timing_cache(config, device)
+    timer = Timer(cache, config.threads, network.registry, measure=config.tune != "off")
+
+    working = copy_network(network)
+    simplify(working, report.append)
+    if config.fusion:
+        fuse_epilogues(working, formats, profile.concretise, config.threads, report.append)
+    if config.precision == "int8":
+        lower_precision(working, formats, profile.concretise, config.threads, report.append)
+    else:
+        _drop_scales(working)
+    remove_dead_layers(working)
+    finisher = Finisher(
+        formats, profile, config.threads, timer, config.max_workspace_size, report.append
+    )
+    planned = finisher.finish(working)
+    if cache_file is not None and timer.measured:
+        cache.save(cache_file)
+    info = EngineInfo(
+        fingerprint=dict(device.fingerprint()),
+        threads=config.threads,
+        precision=config.precision,
+        profiles=_limits(profile),
+        api_version=plugins.API_VERSION,
+    )
+    return Engine(planned, info, report=report)
+
+
+def _limits(profile: SizeProfile) -> dict[str, tuple[int, int, int]]:
+    return {
+        name: (profile.minimum[name], profile.optimum[name], profile.maximum[name])
+        for name in sorted(profile.limited)
+    }
+
+
+def _timing_cache(
+    config: BuilderConfig, device: CpuDevice
+) -> tuple[TimingCache, Path | None]:
+    given = config.timing_cache
+    if isinstance(given, TimingCache):
+        return given, None
+    if given is None:
+        return TimingCache(device.fingerprint()), None
+    path = Path(given)
+    if path.is_dir():
+        raise PlugrtError(f"timing cache {path} is a folder; give a file name")
+    return TimingCache.load(path, device.fingerprint()), path
+
+
+def _drop_scales(network: Network) -> None:
+    """Without 8-bit storage the scales that the user gave mean nothing."""
+    for tensor in network.tensors.values():
+        if tensor.dtype.is_float:
+            tensor.quantization = None

@@ -1,0 +1,66 @@
+"""What a build may be told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Union
+
+from ...plugins import PlugrtError, ShapeError
+from ..tuning.timing_cache import TimingCache
+
+PRECISIONS = ("fp32", "int8")
+TUNING = ("fast", "off")
+
+
+@dataclass(frozen=True)
+class ShapeProfile:
+    """Least, best and largest shape of one input; tactics are chosen for `optimum`."""
+
+    minimum: tuple[int, ...]
+    optimum: tuple[int, ...]
+    maximum: tuple[int, ...]
+
+
+@dataclass
+class BuilderConfig:
+    """Options of a build.
+
+    `precision`: fp32 keeps every float in 32 bits; int8 stores tensors that have a scale
+    (`tensor.set_quantization`) in 8 bits where layers can.
+    `max_workspace_size`: bytes of scratch memory one layer may use; None means any.
+    `profiles`: a ShapeProfile per input with symbolic sizes. `max_batch_size` is shorthand
+    for the size on axis 0: from 1 to it, best at it. Without either, any size runs and
+    tactics are chosen for 1.
+    `threads`: team size that tactics are chosen for, and the contexts' default.
+    `tune`: fast measures the candidates of every layer; off decides by rules.
+    `fusion`: False keeps every layer on its own (for comparisons and profiles).
+    `timing_cache`: a TimingCache, or a file to read and update.
+    """
+
+    precision: str = "fp32"
+    max_workspace_size: int | None = None
+    profiles: Mapping[str, ShapeProfile] = field(default_factory=dict)
+    max_batch_size: int | None = None
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    tune: str = "fast"
+    fusion: bool = True
+    timing_cache: Union[TimingCache, Path, str, None] = None  # noqa: UP007
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("precision", self.precision, PRECISIONS),
+            ("tune", self.tune, TUNING),
+        ):
+            if value not in allowed:
+                raise PlugrtError(f"{name}={value!r} is not available; use {' or '.join(allowed)}")
+        if self.threads < 1:
+            raise PlugrtError(f"threads={self.threads} is not possible; use 1 or more")
+        if self.max_batch_size is not None and self.max_batch_size < 1:
+            raise ShapeError(f"max_batch_size={self.max_batch_size} is not possible; use 1 or more")
+        if self.max_workspace_size is not None and self.max_workspace_size < 0:
+            raise PlugrtError(
+                f"max_workspace_size={self.max_workspace_size} is negative; give bytes, or None"
+            )

@@ -1,0 +1,45 @@
+"""The CPU as a device plug-in."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from ....plugins import DevicePlugin, Format
+
+
+class CpuDevice(DevicePlugin):
+    """oneDNN and own kernels on the host's processors."""
+
+    name = "cpu"
+
+    def fingerprint(self) -> Mapping[str, str]:
+        return _fingerprint()
+
+    def formats(self) -> Sequence[Format]:
+        return (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16, Format.LINEAR)
+
+
+@cache
+def _fingerprint() -> Mapping[str, str]:
+    from ....plugins.native import cpu, onednn
+
+    return {
+        "device": "cpu",
+        "machine": platform.machine(),
+        "processor": _processor_name(),
+        "features": ",".join(sorted(cpu.features())),
+        "onednn": ".".join(map(str, onednn.library().version)) if onednn.available() else "absent",
+    }
+
+
+def _processor_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

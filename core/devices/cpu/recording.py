@@ -1,0 +1,114 @@
+"""A filled command list and the buffers it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ....plugins import Array, CommandList, DeviceError, Recording
+from .extension import ffi, lib, require_runtime, thread_services
+
+MESSAGE_CAPACITY = 512
+
+
+class SlotTable:
+    """Buffers of one recording, numbered. Input and output slots are rebound at each call."""
+
+    def __init__(self) -> None:
+        self.addresses: list[int] = []
+        self._kept: dict[int, Array] = {}
+        self._known: dict[int, int] = {}
+
+    def reserve(self, address: int = 0) -> int:
+        """A new slot; its address may be set later."""
+        self.addresses.append(address)
+        return len(self.addresses) - 1
+
+    def bind(self, array: Array) -> int:
+        """The slot of an array that outlives the recording's calls (a constant, packed weights)."""
+        known = self._known.get(id(array))
+        if known is not None:
+            return known
+        slot = self.reserve(array.ctypes.data)
+        self._kept[slot] = array
+        self._known[id(array)] = slot
+        return slot
+
+
+class CpuCommandList(CommandList):
+    """A sequence of native kernels with their arguments."""
+
+    def __init__(self) -> None:
+        require_runtime()
+        self.handle = ffi.gc(lib.plugrt_list_create(), lib.plugrt_list_destroy)
+        if not self.handle:
+            raise DeviceError("no memory for a command list; free some and try again")
+        self.kept: list[object] = []
+
+    def append(self, address: int, arguments: bytes, layer: int) -> None:
+        """Add one kernel; the argument block is copied."""
+        if lib.plugrt_list_append(self.handle, address, arguments, len(arguments), layer):
+            raise DeviceError("no memory for a further command; free some and try again")
+
+    def __len__(self) -> int:
+        return int(lib.plugrt_list_length(self.handle))
+
+    @property
+    def layers(self) -> list[int]:
+        """The layer number of every command."""
+        return [int(lib.plugrt_list_layer(self.handle, i)) for i in range(len(self))]
+
+
+class CpuRecording(Recording):
+    """A command list with its slots, ready to be replayed; one call at a time."""
+
+    def __init__(
+        self, commands: CpuCommandList, slots: SlotTable, layer_names: Sequence[str], threads: int
+    ) -> None:
+        self.commands = commands
+        self._slots = slots
+        self.layer_names = layer_names
+        self.addresses = ffi.new("void *[]", max(len(slots.addresses), 1))
+        for index, address in enumerate(slots.addresses):
+            self.addresses[index] = ffi.cast("void *", address)
+        self._bound: dict[int, int] = {}
+        self._message = ffi.new("char[]", MESSAGE_CAPACITY)
+        self._call = ffi.new("plugrt_call *")
+        self._call.abi_version = 1
+        self._call.slot_count = len(slots.addresses)
+        self._call.slots = self.addresses
+        self._call.thread_count = threads
+        self._call.message = self._message
+        self._call.message_capacity = MESSAGE_CAPACITY
+        self._services = thread_services()
+        self.callback_errors: list[BaseException] = []
+
+    def bind(self, slot: int, address: int) -> None:
+        """Point a slot at another buffer."""
+        if self._bound.get(slot) != address:
+            self.addresses[slot] = ffi.cast("void *", address)
+            self._bound[slot] = address
+
+    def replay(self, slots: Sequence[int] = ()) -> None:
+        """Run all commands; `slots`, when given, are the addresses of every slot."""
+        for index, address in enumerate(slots):
+            self.bind(index, address)
+        if lib.plugrt_list_replay(self.commands.handle, self._call, self._services, ffi.NULL):
+            self._fail()
+
+    def replay_timed(self) -> list[tuple[int, float]]:
+        """Run all commands; (layer number, seconds) of each."""
+        seconds = ffi.new("double[]", max(len(self.commands), 1))
+        if lib.plugrt_list_replay(self.commands.handle, self._call, self._services, seconds):
+            self._fail()
+        return list(zip(self.commands.layers, list(seconds), strict=False))
+
+    def _fail(self) -> None:
+        layer = int(lib.plugrt_failed_layer())
+        name = self.layer_names[layer] if 0 <= layer < len(self.layer_names) else "?"
+        if self.callback_errors:
+            cause: Any = self.callback_errors.pop()
+            self.callback_errors.clear()
+            raise DeviceError(f"layer {name!r} failed: {type(cause).__name__}: {cause}") from cause
+        message = ffi.string(self._message).decode(errors="replace")
+        raise DeviceError(f"layer {name!r} failed: {message or 'its kernel gave no reason'}")

@@ -1,0 +1,5 @@
+"""Engines and their files."""
+
+from .engine import Engine
+
+__all__ = ["Engine"]

@@ -1,0 +1,169 @@
+"""An engine: an optimised network, ready to run in any number of contexts."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Union
+
+from ...plugin_registry import Registry
+from ...plugins import LayerPlugin, PlanError, PlugrtError, TensorDesc
+from ..devices.cpu import CpuDevice
+from ..runtime.context import ExecutionContext
+from ..runtime.planned import PlannedNetwork
+from ..runtime.weight_store import PackedWeights
+from .plan import EngineInfo, read_plan, revalidate_tactics, write_plan
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+class Engine:
+    """Made by `plugrt.build` or `Engine.load`; shared by contexts, safe from several threads.
+
+    Closing it (or leaving its `with` block) calls `terminate` on every plug-in.
+    """
+
+    def __init__(
+        self, planned: PlannedNetwork, info: EngineInfo, report: Sequence[str] = ()
+    ) -> None:
+        self.planned = planned
+        self.info = info
+        self.report = tuple(report)
+        """What the build did to each layer, line by line; empty for a loaded engine."""
+        self._packed = PackedWeights()
+        self._initialised: list[LayerPlugin] = []
+        self._closed = False
+        self._initialise(planned)
+
+    # ---- plans ----------------------------------------------------------------------------
+
+    def to_bytes(self) -> bytes:
+        """The plan: everything needed to run, plug-in state inside."""
+        return write_plan(self.planned, self.info)
+
+    def save(self, path: PathLike) -> None:
+        """Write the plan beside its place and rename it, so that no half file is ever seen."""
+        target = Path(path)
+        data = self.to_bytes()
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def from_bytes(cls, data: bytes, registry: Registry | None = None) -> Engine:
+        """Load a plan from memory; see `load`."""
+        return cls._from_view(memoryview(data), registry)
+
+    @classmethod
+    def load(cls, path: PathLike, registry: Registry | None = None) -> Engine:
+        """Load a plan file; weights stay memory-mapped.
+
+        Raises PlanError for a damaged or newer file, and for plug-ins that are not
+        installed, naming their distribution and version.
+        """
+        try:
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size == 0:
+                    raise PlanError(f"plan {os.fspath(path)} is empty; build it again")
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise PlanError(f"plan {os.fspath(path)} cannot be read: {error.strerror}") from None
+        try:
+            return cls._from_view(memoryview(mapped), registry)
+        except PlanError as error:
+            raise PlanError(f"{os.fspath(path)}: {error}") from error.__cause__
+
+    @classmethod
+    def _from_view(cls, view: memoryview, registry: Registry | None) -> Engine:
+        registry = registry if registry is not None else Registry.default()
+        planned, info = read_plan(view, registry)
+        foreign = dict(CpuDevice().fingerprint()) != dict(info.fingerprint)
+        notes = revalidate_tactics(planned, registry, foreign, info)
+        return cls(planned, info, notes or ())
+
+    # ---- use ------------------------------------------------------------------------------
+
+    def create_context(self, threads: int | None = None) -> ExecutionContext:
+        """A context with its own memory. `threads` is its team size, by default the build's.
+
+        Raises PlugrtError for less than one thread, or when the engine is closed.
+        """
+        if self._closed:
+            raise PlugrtError("the engine is closed; load it again")
+        count = self.info.threads if threads is None else threads
+        if count < 1:
+            raise PlugrtError(f"threads={count} is not possible; use 1 or more")
+        return ExecutionContext(self.planned, self._packed, count, self._limits())
+
+    @property
+    def inputs(self) -> dict[str, TensorDesc]:
+        """Type and shape of every input; symbolic where the size is free."""
+        return {t.name: t.desc for t in self.planned.network.inputs}
+
+    @property
+    def outputs(self) -> dict[str, TensorDesc]:
+        """Type and shape of every output."""
+        network = self.planned.network
+        return {n: t.desc for n, t in zip(network.output_names, network.outputs, strict=True)}
+
+    @property
+    def layers(self) -> dict[str, LayerPlugin]:
+        """The plug-in instance of every layer, in execution order. Do not change them."""
+        return {layer.name: layer.plugin for layer in self.planned.network.layers}
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of packed weights made so far, beside the plan's own."""
+        return self._packed.nbytes
+
+    def close(self) -> None:
+        """Release every plug-in. Close contexts first."""
+        self._closed = True
+        errors = []
+        while self._initialised:
+            try:
+                self._initialised.pop().terminate()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise PlugrtError(f"terminate() failed: {errors[0]}") from errors[0]
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_initialised", None):
+            self.close()
+
+    def _limits(self) -> dict[str, tuple[int, int]]:
+        return {name: (low, high) for name, (low, _, high) in self.info.profiles.items()}
+
+    def _initialise(self, planned: PlannedNetwork) -> None:
+        try:
+            for layer in planned.network.layers:
+                self._initialised.append(layer.plugin)  # terminate() follows a failure too
+                layer.plugin.initialize()
+            for body in planned.bodies.values():
+                self._initialise(body)
+        except BaseException:
+            self.close()
+            raise
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value

@@ -1,0 +1,167 @@
+"""Applying the patches that layers and passes propose."""
+
+from __future__ import annotations
+
+from ...plugins import (
+    AnyTensor,
+    Array,
+    DataType,
+    NewTensor,
+    Patch,
+    PluginError,
+    Shape,
+    TensorDesc,
+    product,
+)
+from ...plugins.dims import evaluate, symbols
+from ..graph import Layer, Network, Tensor
+from ..graph.network import infer_outputs
+
+LAYER_COST = 1000
+"""What a layer costs beside the elements it touches: a launch is worth some arithmetic."""
+
+
+def layer_cost(inputs: list[TensorDesc], outputs: list[TensorDesc]) -> int:
+    """Cost of running a layer once, in elements touched; symbolic sizes count as 1."""
+    total = LAYER_COST
+    for desc in (*inputs, *outputs):
+        if not desc.is_constant:
+            sizes = {name: 1 for name, s in symbols(desc.shape).items() if s.bound is None}
+            total += evaluate(product(desc.shape), sizes)
+    return total
+
+
+def remove_dead_layers(network: Network) -> int:
+    """Remove layers whose outputs nobody reads; returns how many."""
+    needed = {id(t) for t in network.outputs} | {id(t) for t in network.size_tensors.values()}
+    alive_sizes = _sizes_in_use(network)
+    removed = 0
+    for layer in reversed(list(network.layers)):
+        keep = any(
+            t.uses or (id(t) in needed and (t.is_output or id(t) in alive_sizes))
+            for t in layer.outputs
+        )
+        if not keep:
+            network.remove_layer(layer)
+            removed += 1
+    for tensor in list(network.tensors.values()):
+        orphan = tensor.producer is None and not tensor.uses and not tensor.is_output
+        if orphan and not any(tensor is t for t in network.inputs):
+            del network.tensors[tensor.name]
+    return removed
+
+
+def _sizes_in_use(network: Network) -> set[int]:
+    """The size tensors whose symbols still appear in some tensor's shape."""
+    names: set[str] = set()
+    for tensor in network.tensors.values():
+        names.update(symbols(tensor.shape))
+    return {id(t) for name, t in network.size_tensors.items() if name in names}
+
+
+def apply_patch(network: Network, patch: Patch) -> bool:
+    """Apply a patch that fits and lowers the graph's cost; returns whether it was applied.
+
+    Raises PluginError when the patch does not fit (a bug of the layer that proposed it).
+    """
+    descs: list[list[TensorDesc]] = []
+
+    def desc_of(tensor: AnyTensor | None) -> TensorDesc | None:
+        if tensor is None or isinstance(tensor, Tensor):
+            return None if tensor is None else tensor.desc
+        if not isinstance(tensor, NewTensor):
+            raise PluginError(f"a patch refers to {tensor!r}, which is no tensor of this graph")
+        if tensor.layer >= 0:
+            return descs[tensor.layer][tensor.index]
+        constant = Tensor("", *_constant_type(tensor))
+        constant.quantization = tensor.quantization
+        return constant.desc
+
+    added = 0
+    for new in patch.layers:
+        inputs = [desc_of(tensor) for tensor in new.inputs]
+        outputs = infer_outputs(new.name, new.plugin, inputs)
+        descs.append(outputs)
+        added += layer_cost([d for d in inputs if d is not None], outputs)
+    for old, replacement in patch.replacements:
+        mine, theirs = old.desc, desc_of(replacement)
+        if theirs is None or (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
+            raise PluginError(f"a patch replaces {old.name!r} ({mine}) by {theirs}")
+    if added >= _cost_removed(network, patch):
+        return False
+    _commit(network, patch, descs)
+    return True
+
+
+def _constant_type(tensor: NewTensor) -> tuple[DataType, Shape, Array]:
+    if tensor.value is None:
+        raise PluginError(f"a patch's constant {tensor.name!r} has no value")
+    return DataType.of(tensor.value.dtype), tensor.value.shape, tensor.value
+
+
+def _cost_removed(network: Network, patch: Patch) -> int:
+    """Cost of the layers that nobody reads once the patch is applied."""
+    replaced = {id(old) for old, _ in patch.replacements}
+    read_again = {
+        id(tensor) for new in patch.layers for tensor in new.inputs if isinstance(tensor, Tensor)
+    } | {id(new) for _, new in patch.replacements if isinstance(new, Tensor)}
+    sizes = {id(t) for t in network.size_tensors.values()}
+    dead: set[int] = set()
+    total = 0
+    for layer in reversed(network.layers):
+        unread = all(
+            id(t) not in read_again
+            and id(t) not in sizes
+            and (
+                id(t) in replaced
+                or (not t.is_output and all(id(use) in dead for use in t.uses))
+            )
+            for t in layer.outputs
+        )
+        if unread:
+            dead.add(id(layer))
+            total += layer_cost(
+                [t.desc for t in layer.present_inputs], [t.desc for t in layer.outputs]
+            )
+    return total
+
+
+def _commit(network: Network, patch: Patch, descs: list[list[TensorDesc]]) -> None:
+    made: list[Layer] = []
+    constants: dict[int, Tensor] = {}
+
+    def resolve(tensor: AnyTensor | None) -> Tensor | None:
+        if tensor is None or isinstance(tensor, Tensor):
+            return tensor
+        if not isinstance(tensor, NewTensor):
+            raise PluginError(f"a patch refers to {tensor!r}, which is no tensor of this graph")
+        if tensor.layer >= 0:
+            return made[tensor.layer].outputs[tensor.index]
+        if id(tensor) not in constants:
+            fresh = network.add_constant(network.unique_name(tensor.name), _constant_type(tensor)[2])
+            fresh.quantization = tensor.quantization
+            constants[id(tensor)] = fresh
+        return constants[id(tensor)]
+
+    for new, outputs in zip(patch.layers, descs, strict=True):
+        inputs = [resolve(tensor) for tensor in new.inputs]
+        plugin = network.registry.admit(new.plugin)  # denials and substitutes count here too
+        made.append(network.insert_layer(len(network.layers), plugin, inputs, new.name, outputs))
+    names: list[tuple[Tensor, str]] = []
+    for old, replacement in patch.replacements:
+        tensor = resolve(replacement)
+        if isinstance(old, Tensor) and tensor is not None:
+            network.replace_tensor(old, tensor)
+            if tensor.quantization is None:
+                tensor.quantization = old.quantization
+            if any(tensor is output for layer in made for output in layer.outputs):
+                names.append((tensor, old.name))
+    remove_dead_layers(network)
+    for layer, new in zip(made, patch.layers, strict=True):
+        network.rename_layer(layer, new.name)
+    for tensor, name in names:  # the model's tensor names survive
+        if name not in network.tensors and tensor.name in network.tensors:
+            network.rename_tensor(tensor, name)
+    network.sort_layers()
+
+

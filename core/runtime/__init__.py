@@ -1,0 +1,1 @@
+"""Engines at work: buffers, contexts, and the recording of a graph."""

@@ -1,0 +1,224 @@
+"""Execution contexts: an engine at work for one caller at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...plugins import Array, DeviceError, ShapeError, format_shape
+from ..devices.cpu.memory import address_of
+from .buffers import allocate
+from .planned import PlannedNetwork
+from .shape_recording import ShapeRecording
+from .weight_store import PackedWeights
+
+MAXIMUM_SHAPES = 16
+"""Input shapes whose recordings a context keeps."""
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """What the profiler saw of one layer."""
+
+    name: str
+    type: str
+    seconds: float
+
+
+class ExecutionContext:
+    """Runs an engine; made by `Engine.create_context`.
+
+    Several contexts may share one engine; each runs one call at a time, others wait. The
+    first call with a new set of input shapes records, later ones replay.
+    """
+
+    def __init__(
+        self, planned: PlannedNetwork, packed: PackedWeights, threads: int,
+        limits: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        self.threads = threads
+        self._limits = dict(limits or {})
+        self._planned = planned
+        self._packed = packed
+        self._lock = threading.Lock()
+        self._recordings: OrderedDict[tuple[tuple[int, ...], ...], ShapeRecording] = OrderedDict()
+        self._arena: Array = allocate(0)
+        self._arena_address = 0
+        self._executor: ThreadPoolExecutor | None = None
+        network = planned.network
+        self._inputs = [(t.name, t.dtype.numpy, t) for t in network.inputs]
+        self._names = set(network.input_names)
+
+    def execute(
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        """Run once; returns every output by name.
+
+        `inputs` are NumPy arrays or anything with `__dlpack__` in CPU memory; C-contiguous
+        ones are read in place. `outputs` may give arrays to write into; others are new.
+        Raises ShapeError for wrong names, types or shapes, DeviceError naming a layer that
+        fails.
+        """
+        with self._lock:
+            return self._execute(inputs, outputs)
+
+    def enqueue(
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None = None
+    ) -> Future[dict[str, Array]]:
+        """Like `execute`, on the context's own thread; calls run in order."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, thread_name_prefix="plugrt")
+        return self._executor.submit(self.execute, inputs, outputs)
+
+    def profile(self, inputs: Mapping[str, Any], runs: int = 10) -> list[LayerTime]:
+        """Median seconds of every layer over `runs` timed runs, in execution order."""
+        network = self._planned.network
+        samples: dict[int, list[float]] = {}
+        with self._lock:
+            self._execute(inputs, None)
+            for _ in range(runs):
+                times: list[tuple[int, float]] = []
+                self._execute(inputs, None, times)
+                summed: dict[int, float] = {}
+                for position, seconds in times:
+                    summed[position] = summed.get(position, 0.0) + seconds
+                for position, seconds in summed.items():
+                    samples.setdefault(position, []).append(seconds)
+        return [
+            LayerTime(
+                network.layers[k].name, network.layers[k].plugin.type, float(np.median(samples[k]))
+            )
+            for k in sorted(samples)
+        ]
+
+    def recording(self, shapes: Mapping[str, tuple[int, ...]]) -> ShapeRecording:
+        """The recording for these input shapes, made when needed (`close` releases it)."""
+        missing = [name for name, _, _ in self._inputs if name not in shapes]
+        if missing:
+            raise ShapeError(f"the shape of input {missing[0]!r} is missing")
+        return self._recording_for(tuple(tuple(shapes[name]) for name, _, _ in self._inputs))
+
+    def _recording_for(self, key: tuple[tuple[int, ...], ...]) -> ShapeRecording:
+        found = self._recordings.get(key)
+        if found is None:
+            sizes = self._planned.sizes_of(key)
+            self._check_limits(sizes)
+            found = ShapeRecording(self._planned, sizes, self._packed, self.threads)
+            if found.plan.arena_size > self._arena.nbytes:
+                self._arena = allocate(found.plan.arena_size)
+                self._arena_address = address_of(self._arena)
+            self._recordings[key] = found
+            if len(self._recordings) > MAXIMUM_SHAPES:
+                self._recordings.popitem(last=False)
+        else:
+            self._recordings.move_to_end(key)
+        return found
+
+    def close(self) -> None:
+        """Release recordings, arena and thread; the context cannot be used afterwards."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True)
+            self._executor = None
+        with self._lock:
+            self._recordings.clear()
+            self._arena = allocate(0)
+
+    def __enter__(self) -> ExecutionContext:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _check_limits(self, sizes: Mapping[str, int]) -> None:
+        for name, (low, high) in self._limits.items():
+            if name in sizes and not low <= sizes[name] <= high:
+                raise ShapeError(
+                    f"size {name} is {sizes[name]}; the engine was built for {low} to {high}: "
+                    "build it with a wider profile or max_batch_size"
+                )
+
+    def _execute(
+        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None,
+        times: list[tuple[int, float]] | None = None,
+    ) -> dict[str, Array]:
+        arrays = self._input_arrays(inputs)
+        recording = self._recording_for(tuple([array.shape for array in arrays]))
+        results = self._output_arrays(recording, outputs)
+        sizes = recording.run(
+            self._arena_address,
+            [address_of(array) for array in arrays],
+            [address_of(array) for array in results],
+            times,
+        )
+        names = self._planned.network.output_names
+        if recording.is_simple:
+            return dict(zip(names, results, strict=True))
+        return {
+            name: recording.cut(index, array, sizes)
+            for index, (name, array) in enumerate(zip(names, results, strict=True))
+        }
+
+    def _input_arrays(self, inputs: Mapping[str, Any]) -> list[Array]:
+        arrays = []
+        for name, dtype, tensor in self._inputs:
+            if name not in inputs:
+                given = ", ".join(map(repr, inputs)) or "none"
+                raise ShapeError(f"input {name!r} is missing; given: {given}")
+            array = _as_array(name, inputs[name])
+            if array.dtype != dtype:
+                raise ShapeError(
+                    f"input {name!r} has type {array.dtype}; expected {tensor.dtype.value}: "
+                    f"convert it with .astype"
+                )
+            arrays.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+        if len(inputs) > len(arrays):
+            extra = next(name for name in inputs if name not in self._names)
+            known = ", ".join(map(repr, self._planned.network.input_names))
+            raise ShapeError(f"unknown input {extra!r}; the engine has: {known}")
+        return arrays
+
+    def _output_arrays(
+        self, recording: ShapeRecording, outputs: Mapping[str, Array] | None
+    ) -> list[Array]:
+        names = self._planned.network.output_names
+        if not outputs:
+            return [np.empty(shape, dtype) for shape, dtype in recording.output_arrays]
+        unknown = [name for name in outputs if name not in names]
+        if unknown:
+            raise ShapeError(f"unknown output {unknown[0]!r}; the engine has: {', '.join(names)}")
+        results = []
+        for name, desc in zip(names, recording.output_descs, strict=True):
+            array = outputs.get(name)
+            if array is None:
+                array = np.empty(desc.sizes, desc.dtype.numpy)
+            elif not isinstance(array, np.ndarray):
+                array = _as_array(name, array)
+            fits = array.shape == desc.sizes and array.dtype == desc.dtype.numpy
+            if not (fits and array.flags.c_contiguous and array.flags.writeable):
+                raise ShapeError(
+                    f"output {name!r} needs a writable C-contiguous {desc.dtype.value} array of "
+                    f"shape {format_shape(desc.sizes)}; got {array.dtype} {array.shape}"
+                )
+            results.append(array)
+        return results
+
+
+def _as_array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "__dlpack__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise DeviceError(
+                f"input {name!r}: {type(value).__name__} cannot be read as CPU memory ({error}); "
+                "move it to the CPU first"
+            ) from None
+    return np.asarray(value)

@@ -1,0 +1,212 @@
+"""All recordings of one context for one set of input shapes.
+
+Layers run in segments: where a layer needs a size that only the data decide, the segment
+before it is replayed, the size is read, and the next one is taken from a cache or recorded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...plugins import Array, DeviceError, DimLike, TensorDesc
+from ...plugins.dims import evaluate, evaluate_shape, symbols
+from ..devices.cpu import CpuRecording, CpuStream, SlotTable
+from ..devices.cpu.memory import read_int64
+from ..graph import Tensor
+from ..memory import plan_memory
+from .planned import PlannedNetwork
+from .recorder import Buffers, Views, body_recorder, is_barrier, record_layers
+from .weight_store import PackedWeights, RecordingStore
+
+MAXIMUM_VARIANTS = 32
+"""Recordings kept of one segment, for different data-dependent sizes."""
+
+
+@dataclass
+class Variant:
+    """One segment recorded for certain sizes."""
+
+    recording: CpuRecording
+    slots: list[int]
+    """Slots of the arena, the inputs and the outputs, in this order."""
+
+
+@dataclass
+class Segment:
+    """Layers [first, last), and the sizes its end makes known."""
+
+    first: int
+    last: int
+    learns: list[tuple[str, Tensor]] = field(default_factory=list)
+    variants: OrderedDict[tuple[int, ...], Variant] = field(default_factory=OrderedDict)
+
+
+class ShapeRecording:
+    """Plan, segments and recordings for one set of input shapes."""
+
+    def __init__(
+        self, planned: PlannedNetwork, sizes: Mapping[str, int], packed: PackedWeights,
+        threads: int,
+    ) -> None:
+        self.planned = planned
+        self.sizes = dict(sizes)
+        self.plan = plan_memory(planned.network, sizes, planned.aliasing)
+        self._packed = packed
+        self._threads = threads
+        self.segments = _segments(planned, sizes)
+        self._positions = {
+            id(tensor): position
+            for position, layer in enumerate(planned.network.layers)
+            for tensor in layer.outputs
+        }
+        self.output_descs: list[TensorDesc] = [
+            self.plan.of(tensor).desc for tensor in planned.network.outputs
+        ]
+        self.output_arrays = [(desc.sizes, desc.dtype.numpy) for desc in self.output_descs]
+        self.is_simple = len(self.segments) == 1 and not self.segments[0].learns
+
+    @property
+    def commands(self) -> int:
+        """Commands recorded so far, over all segments."""
+        return sum(
+            len(variant.recording.commands)
+            for segment in self.segments
+            for variant in segment.variants.values()
+        )
+
+    def variant(self, segment: Segment, sizes: Mapping[str, int]) -> Variant:
+        """The segment recorded for these sizes."""
+        key = tuple(size for name, size in sorted(sizes.items()) if name not in self.sizes)
+        found = segment.variants.get(key)
+        if found is None:
+            found = segment.variants[key] = self._record(segment, sizes)
+            if len(segment.variants) > MAXIMUM_VARIANTS:
+                segment.variants.popitem(last=False)
+        else:
+            segment.variants.move_to_end(key)
+        return found
+
+    def run(
+        self, arena: int, inputs: Sequence[int], outputs: Sequence[int],
+        times: list[tuple[int, float]] | None = None,
+    ) -> dict[str, int]:
+        """Replay everything on these addresses; returns all sizes, data-dependent ones included."""
+        sizes = dict(self.sizes)
+        for segment in self.segments:
+            variant = self.variant(segment, sizes)
+            recording = variant.recording
+            for slot, address in zip(variant.slots, (arena, *inputs, *outputs), strict=True):
+                recording.bind(slot, address)
+            if times is None:
+                recording.replay()
+            else:
+                layers = _layer_positions(self.planned, recording)
+                times += [(layers[k], s) for k, s in recording.replay_timed()]
+            for name, tensor in segment.learns:
+                sizes[name] = self._read(name, tensor, arena, inputs, outputs)
+        return sizes
+
+    def cut(self, output: int, memory: Array, sizes: Mapping[str, int]) -> Array:
+        """Output `output` out of its buffer, at its actual shape."""
+        tensor = self.planned.network.outputs[output]
+        known = self._known_at(tensor, sizes)
+        stored = evaluate_shape(tensor.shape, known)
+        count = int(np.prod(stored, dtype=np.int64))
+        array = memory.reshape(-1)[:count].reshape(stored)
+        shape = evaluate_shape(tensor.shape, sizes)
+        return array[tuple(slice(0, size) for size in shape)]
+
+    def _known_at(self, tensor: Tensor, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The sizes known when a tensor was written."""
+        position = self._positions.get(id(tensor), -1)
+        known = dict(self.sizes)
+        for segment in self.segments:
+            if segment.last > position:
+                break
+            known.update({name: sizes[name] for name, _ in segment.learns})
+        return known
+
+    def _record(self, segment: Segment, sizes: Mapping[str, int]) -> Variant:
+        network = self.planned.network
+        slots = SlotTable()
+        arena = slots.reserve()
+        inputs = [slots.reserve() for _ in network.inputs]
+        outputs = [slots.reserve() for _ in network.outputs]
+        buffers = Buffers((arena, 0), [(s, 0) for s in inputs], [(s, 0) for s in outputs])
+        views = Views(network, self.plan, buffers, slots, self.planned.digests)
+        for tensor in network.tensors.values():
+            if id(tensor) in self._positions and len(self.segments) > 1:
+                views.made[id(tensor)] = self._known_at(tensor, {**self._bounds(), **sizes})
+        stream = CpuStream(
+            slots, RecordingStore(self._packed, slots), self._threads,
+            body_recorder(self.planned.body),
+        )  # fmt: skip
+        record_layers(stream, self.planned, views, sizes, segment.first, segment.last)
+        return Variant(stream.finish(), [arena, *inputs, *outputs])
+
+    def _bounds(self) -> dict[str, int]:
+        return {
+            name: evaluate(_bound_of(self.planned, name), self.sizes)
+            for segment in self.segments
+            for name, _ in segment.learns
+        }
+
+    def _read(
+        self, name: str, tensor: Tensor, arena: int, inputs: Sequence[int],
+        outputs: Sequence[int],
+    ) -> int:
+        place = self.plan.of(tensor)
+        base = {"arena": [arena], "input": inputs, "output": outputs}[place.where]
+        value = read_int64(base[place.buffer] + place.offset)
+        bound = self._bounds()[name]
+        if not 0 <= value <= bound:
+            raise DeviceError(
+                f"layer {tensor.producer.name if tensor.producer else '?'!r} reported the size "
+                f"{value} for {name}; its own bound is {bound}"
+            )
+        return value
+
+
+def _segments(planned: PlannedNetwork, sizes: Mapping[str, int]) -> list[Segment]:
+    network = planned.network
+    known = dict(sizes)
+    segments = [Segment(0, 0)]
+    for position, layer in enumerate(network.layers):
+        if is_barrier(layer, known):
+            segments[-1].last = position
+            _learn(planned, segments[-1], known)
+            segments.append(Segment(position, position))
+    segments[-1].last = len(network.layers)
+    _learn(planned, segments[-1], known)
+    return segments
+
+
+def _learn(planned: PlannedNetwork, segment: Segment, known: dict[str, int]) -> None:
+    """Sizes whose tensors are complete at the segment's end."""
+    network = planned.network
+    done = {
+        id(t) for layer in network.layers[: segment.last] for t in layer.outputs
+    }
+    in_use = {name for t in network.tensors.values() for name in symbols(t.shape)}
+    for name, tensor in network.size_tensors.items():
+        if name not in known and name in in_use and id(tensor) in done:
+            segment.learns.append((name, tensor))
+            known[name] = 0  # from here on it counts as known; run() fills in the value
+
+
+def _bound_of(planned: PlannedNetwork, name: str) -> DimLike:
+    for tensor in planned.network.tensors.values():
+        found = symbols(tensor.shape).get(name)
+        if found is not None and found.bound is not None:
+            return found.bound
+    raise DeviceError(f"size {name!r} belongs to no tensor")
+
+
+def _layer_positions(planned: PlannedNetwork, recording: CpuRecording) -> list[int]:
+    """Recorded layer number -> position of the outer layer in the network."""
+    position = {layer.name: k for k, layer in enumerate(planned.network.layers)}
+    return [position[name.partition("/")[0]] for name in recording.layer_names]
