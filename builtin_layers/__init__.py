@@ -1,0 +1,1 @@
+"""The built-in layers, written with the same means as any third-party layer."""

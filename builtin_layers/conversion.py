@@ -1,0 +1,165 @@
+"""Layers that change the element type: Cast, and the ConvertType that the core inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..plugins import (
+    Array,
+    Combination,
+    DataType,
+    Expression,
+    Input,
+    LayerPlugin,
+    RangeRule,
+    SameRange,
+    Shape,
+    Stream,
+    Tactic,
+    TacticRequest,
+    TensorDesc,
+    TensorView,
+    attribute,
+)
+from ..plugins.expression import apply, clip, equal, rounded
+from . import numpy_fallback
+
+
+class ElementConversion(LayerPlugin):
+    """Base: each element of the output is a function of the same element of the input, computed
+    in one vectorised pass."""
+
+    type = "ElementConversion"
+    recordable = True
+
+    def conversion(self, source: TensorDesc, output: TensorDesc) -> Expression:
+        """The function of Input(0); further inputs are `parameters`."""
+        raise NotImplementedError
+
+    def parameters(self) -> tuple[Array, ...]:
+        """Constant vectors that the function reads behind the input."""
+        return ()
+
+    def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
+        return inputs[0].shape
+
+    def supportsFormat(self, combination: Combination) -> bool:
+        source, output = combination.inputs[0], combination.outputs[0]
+        return source.format is output.format and source.quantization is output.quantization is None
+
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        from ..plugins.native import pointwise
+
+        source, output = request.inputs[0], request.outputs[0]
+        if request.epilogue:
+            return ()
+        if not pointwise.supports(self.conversion(source, output), [source], output):
+            return numpy_fallback.tactics(request)
+        in_place = frozenset({0}) if source.dtype is output.dtype else frozenset()
+        first = frozenset({0})
+        return (
+            Tactic(
+                "expression", strided_inputs=first, strided_outputs=first, may_alias=in_place
+            ),
+        )
+
+    def enqueue(
+        self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
+    ) -> None:
+        from ..plugins.native import pointwise
+
+        if self.tactic.name == numpy_fallback.NUMPY.name:
+            numpy_fallback.record_reference(self, inputs, outputs, stream)
+            return
+        expression = self.conversion(inputs[0].desc, outputs[0].desc)
+        vectors = [_packed(stream, vector) for vector in self.parameters()]
+        pointwise.record(stream, expression, [inputs[0], *vectors], outputs[0])
+
+
+class Cast(ElementConversion):
+    """Another element type: [any shape] -> the same. ONNX Cast.
+
+    Floating point to integers truncates and saturates, NaN becoming 0; integers to narrower ones
+    wrap; to bool is "not zero". Types without a native pass (8-bit floats, 4 bits, complex) run
+    through NumPy.
+    """
+
+    type = "Cast"
+
+    to = attribute(DataType, doc="the new element type")
+
+    def getOutputDataType(self, index: int, inputTypes: Sequence[DataType]) -> DataType:
+        return self.to
+
+    def getOutputValue(self, index: int, inputs: Sequence[TensorDesc]) -> Array | None:
+        dims = known_dims(inputs[0]) if self.to.is_integer else None
+        return None if dims is None else from_dims(dims, self.to)
+
+    def conversion(self, source: TensorDesc, output: TensorDesc) -> Expression:
+        x = Input(0)
+        return apply("not", equal(x, 0)) if self.to is DataType.BOOL else x
+
+    def reference(self, inputs: Sequence[Any]) -> list[Any]:
+        (source,) = inputs
+        if source.dtype.kind == "f" and self.to.numpy.kind in "iu":
+            limits = np.iinfo(self.to.numpy)
+            whole = np.trunc(np.nan_to_num(source, nan=0, posinf=np.inf, neginf=-np.inf))
+            source = _saturated(whole, limits.min, limits.max, self.to)
+        return [source.astype(self.to.numpy)]
+
+
+class ConvertType(ElementConversion):
+    """From the type and scale of the input to those of the output, whatever they are: [any shape]
+    -> the same. The core's role `cast`; one scale per tensor, rounding half to even, saturating.
+    """
+
+    type = "ConvertType"
+    role = "cast"
+
+    def supportsFormat(self, combination: Combination) -> bool:
+        descs = (combination.inputs[0], combination.outputs[0])
+        return descs[0].format is descs[1].format and all(
+            desc.quantization is None or desc.quantization.axis is None for desc in descs
+        )
+
+    def conversion(self, source: TensorDesc, output: TensorDesc) -> Expression:
+        value: Expression = Input(0)
+        if source.quantization == output.quantization and source.dtype is output.dtype:
+            return value
+        if source.quantization is not None:
+            value = (value - source.quantization.zero_point[0]) * source.quantization.scale[0]
+        if output.quantization is None:
+            return value
+        (scale,), (zero,) = output.quantization.scale, output.quantization.zero_point
+        return stored(value, scale, zero, output.dtype)
+
+    def outputRange(self, index: int) -> RangeRule:
+        return SameRange(0)
+
+    def reference(self, inputs: Sequence[Any]) -> list[Any]:
+        return [inputs[0]]
+
+
+def stored(
+    value: Expression, scale: Expression | float, zero_point: Expression | float, dtype: DataType
+) -> Expression:
+    """The integer that stands for a real value: rounded half to even, saturated."""
+    limits = np.iinfo(dtype.numpy)
+    return clip(rounded(value / scale) + zero_point, float(limits.min), float(limits.max))
+
+
+def _saturated(values: Array, low: int, high: int, dtype: DataType) -> Array:
+    """Whole floating-point values as integers. NumPy's own conversion wraps."""
+    result = np.zeros(values.shape, dtype.numpy)
+    inside = (values > low) & (values < float(high))
+    result[inside] = values[inside].astype(dtype.numpy)
+    result[values <= low] = low
+    result[values >= float(high)] = high
+    return result
+
+
+def _packed(stream: Stream, vector: Array) -> TensorView:
+    return stream.store.pack(("vector", vector.dtype.name, vector.tobytes()), lambda: vector)

@@ -1,0 +1,60 @@
+"""One convolution with everything concrete, and the interface of the ways to compute it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...plugins import DataType, Epilogue, Format, Stream, Tactic, TensorDesc, TensorView
+from ..sliding_window import SlidingWindow
+
+
+@dataclass(frozen=True)
+class ConvolutionProblem:
+    """What is to be computed.
+
+    `inputs` are all of the layer's: source, weights, perhaps bias, the epilogue's operands.
+    """
+
+    inputs: tuple[TensorDesc | None, ...]
+    source: TensorDesc
+    weights: TensorDesc
+    bias: TensorDesc | None
+    output: TensorDesc
+    window: SlidingWindow
+    groups: int
+    epilogue: Epilogue
+    threads: int
+
+    @property
+    def is_float32(self) -> bool:
+        """True when neither activations nor weights are quantised."""
+        own = (self.source, self.weights, self.bias, self.output)
+        return all(desc is None or desc.dtype is DataType.FLOAT32 for desc in own)
+
+    @property
+    def is_depthwise(self) -> bool:
+        """True when every channel has one filter of its own."""
+        return 1 < self.groups == self.source.shape[1] == self.output.shape[1]
+
+    def has_formats(self, source: Format, output: Format) -> bool:
+        """Whether the activations have these formats."""
+        return self.source.format is source and self.output.format is output
+
+
+class Candidate(ABC):
+    """One way to compute a problem, known to work for it."""
+
+    tactic: Tactic
+    workspace_bytes: int = 0
+
+    @abstractmethod
+    def record(
+        self,
+        stream: Stream,
+        inputs: Sequence[TensorView],
+        output: TensorView,
+        workspace: TensorView | None,
+    ) -> None:
+        """Put it on the stream."""

@@ -1,0 +1,62 @@
+"""The NumPy reference as the last way to run a layer: correct everywhere, fast nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..plugins import (
+    Array,
+    Combination,
+    DataType,
+    Format,
+    LayerPlugin,
+    Stream,
+    Tactic,
+    TacticRequest,
+    TensorDesc,
+    TensorView,
+)
+
+NUMPY = Tactic("numpy", priority=-10)
+"""Offered where nothing else can run a configuration."""
+
+
+def tactics(request: TacticRequest) -> list[Tactic]:
+    """NumPy's tactic where the reference takes the tensors as they are. Nothing is fused into it:
+    as a layer of its own an epilogue runs natively."""
+    combination = Combination(request.inputs, request.outputs)
+    return [] if request.epilogue or not is_plain(combination) else [NUMPY]
+
+
+def is_plain(combination: Combination) -> bool:
+    """True when every tensor is linear and not quantised, as references take them."""
+    return all(
+        desc is None or (desc.format is Format.LINEAR and desc.quantization is None)
+        for desc in (*combination.inputs, *combination.outputs)
+    )
+
+
+def is_float32(descs: Sequence[TensorDesc | None]) -> bool:
+    """True when every tensor holds float32 values."""
+    return all(
+        desc is None or (desc.dtype is DataType.FLOAT32 and desc.quantization is None)
+        for desc in descs
+    )
+
+
+def record_reference(
+    layer: LayerPlugin,
+    inputs: Sequence[TensorView | None],
+    outputs: Sequence[TensorView],
+    stream: Stream,
+) -> None:
+    """Record the layer's reference as a host callback."""
+    present = [view for view in inputs if view is not None]
+
+    def run(arrays: list[Array], results: list[Array]) -> None:
+        given = iter(arrays)
+        values = [None if view is None else next(given) for view in inputs]
+        for result, value in zip(results, layer.reference(values), strict=True):
+            result[...] = value
+
+    stream.host_callback(run, present, outputs)
