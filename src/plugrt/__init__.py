@@ -1,0 +1,65 @@
+"""plugrt: an inference engine in which every layer is a plug-in and a plug-in costs nothing.
+
+    import numpy as np
+    import plugrt
+
+    network = plugrt.Network()
+    image = network.add_input("image", "float32", ["N", 3, 32, 32])
+    weights = np.random.default_rng(0).standard_normal((8, 3, 3, 3), np.float32)
+    x = network.add_convolution(image, weights, padding=(1, 1, 1, 1)).output
+    x = network.add_leaky_relu(x, slope=0.1).output
+    network.mark_output(x, "features")
+    with plugrt.build(network) as engine, engine.create_context() as context:
+        result = context.execute({"image": np.zeros((1, 3, 32, 32), np.float32)})["features"]
+"""
+
+from plugrt.core.builder import BuilderConfig, ShapeProfile, build
+from plugrt.core.engine import Engine
+from plugrt.core.graph import Layer, Network, Tensor
+from plugrt.core.runtime.context import ExecutionContext, LayerTime
+from plugrt.core.runtime.runtime import Runtime
+from plugrt.core.tuning.timing_cache import TimingCache
+from plugrt.plugin_registry import Registry
+from plugrt.plugins import (
+    CalibrationError,
+    DataType,
+    DeviceError,
+    Format,
+    LayerAttributeError,
+    LayerPlugin,
+    ModelError,
+    PlanError,
+    PluginError,
+    PlugrtError,
+    ShapeError,
+    symbol,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BuilderConfig",
+    "CalibrationError",
+    "DataType",
+    "DeviceError",
+    "Engine",
+    "ExecutionContext",
+    "Format",
+    "Layer",
+    "LayerAttributeError",
+    "LayerPlugin",
+    "LayerTime",
+    "ModelError",
+    "Network",
+    "PlanError",
+    "PluginError",
+    "PlugrtError",
+    "Registry",
+    "Runtime",
+    "ShapeError",
+    "ShapeProfile",
+    "Tensor",
+    "TimingCache",
+    "build",
+    "symbol",
+]

@@ -1,0 +1,1 @@
+"""The subcommands of `plugrt`; each module adds its own parser."""

@@ -1,0 +1,91 @@
+"""Options of a build, shared by `plugrt build` and `plugrt bench`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from plugrt import BuilderConfig, Registry
+from plugrt.core.builder.config import PRECISIONS, TUNING
+
+from . import argument_types
+from .command_parser import UsageError
+
+_FLAGS = {
+    "precision": "--precision",
+    "tune": "--tune",
+    "profiles": "--profile",
+    "timing_cache": "--timing-cache",
+    "max_workspace": "--max-workspace",
+    "deny": "--deny",
+    "substitute": "--substitute",
+}
+
+
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides how an engine is built, apart from `--threads` and `--batch`."""
+    group = parser.add_argument_group("options of the build")
+    group.add_argument(
+        "--precision", choices=PRECISIONS, help="fp32 (default), or int8 where tensors have scales"
+    )
+    group.add_argument(
+        "--tune", choices=TUNING,
+        help="fast (default) measures the candidates of every layer, off decides by rules",
+    )  # fmt: skip
+    group.add_argument(
+        "--profile", dest="profiles", action="append", type=argument_types.input_profile,
+        metavar="INPUT=MIN:OPT:MAX",
+        help="least, best and largest shape of an input, such as "
+        "image=1x3x416x416:1x3x416x416:8x3x416x416; repeat for further inputs",
+    )  # fmt: skip
+    group.add_argument(
+        "--timing-cache", type=Path, metavar="FILE",
+        help="measured times, read and updated, so that the next build is quick and alike",
+    )
+    group.add_argument(
+        "--max-workspace", type=argument_types.byte_count, metavar="BYTES",
+        help="scratch memory that one layer may use, such as 64M (default: any)",
+    )
+    group.add_argument(
+        "--deny", action="append", metavar="TYPE", help="refuse a layer type; repeatable"
+    )
+    group.add_argument(
+        "--substitute", action="append", type=argument_types.substitution, metavar="TYPE=BY",
+        help="use layer type BY wherever TYPE is asked for; repeatable",
+    )  # fmt: skip
+
+
+def given_build_options(arguments: argparse.Namespace) -> list[str]:
+    """The options of the build on the command line."""
+    return [flag for name, flag in _FLAGS.items() if getattr(arguments, name) is not None]
+
+
+def builder_config(arguments: argparse.Namespace) -> BuilderConfig:
+    """The configuration that the options describe. Raises UsageError for contradictions."""
+    given = {
+        "precision": arguments.precision,
+        "tune": arguments.tune,
+        "timing_cache": arguments.timing_cache,
+        "max_workspace_size": arguments.max_workspace,
+        "max_batch_size": arguments.batch,
+        "threads": arguments.threads,
+    }
+    profiles = dict(arguments.profiles or ())
+    if len(profiles) < len(arguments.profiles or ()):
+        raise UsageError("an input has several --profile options; give one")
+    return BuilderConfig(
+        profiles=profiles, **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+def restricted_registry(arguments: argparse.Namespace) -> Registry:
+    """The installed plug-ins under `--deny` and `--substitute`, for this command alone.
+
+    Raises PluginError for unknown types and substitutes that do not fit.
+    """
+    registry = Registry(Registry.default())
+    for original, substitute in arguments.substitute or ():
+        registry.substitute(original, substitute)
+    for denied in arguments.deny or ():
+        registry.deny(denied)
+    return registry

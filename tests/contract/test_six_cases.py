@@ -1,0 +1,437 @@
+"""Six cases that the contract of plug-ins must carry, judged by the plan and by the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plugrt import BuilderConfig, Network, Registry, Tensor, TimingCache, build
+from plugrt.core.devices.cpu import CpuDevice
+from plugrt.plugins import DataType, Expression, Input, UnaryPointwise, native
+from plugrt.plugins.expression import apply
+
+Examine = Callable[..., Any]
+Random = np.random.Generator
+
+needs_onednn = pytest.mark.skipif(
+    not native.onednn.available(), reason="the fusions asserted here are oneDNN's"
+)
+
+
+def convolution(
+    network: Network, rng: Random, source: Tensor, filters: int, name: str, size: int = 3
+) -> Tensor:
+    """A convolution that keeps the spatial sizes, random weights and bias."""
+    channels = int(source.shape[1])  # type: ignore[arg-type]
+    weights = rng.standard_normal((filters, channels, size, size)).astype(np.float32)
+    weights /= np.float32(np.sqrt(channels) * size)
+    bias = rng.standard_normal(filters).astype(np.float32)
+    padding = (size // 2,) * 4
+    return network.add_layer(
+        "Convolution", [source, weights, bias], name=name, padding=padding
+    ).output
+
+
+def normalised(network: Network, rng: Random, source: Tensor, name: str) -> Tensor:
+    """A batch normalization with random statistics."""
+    channels = int(source.shape[1])  # type: ignore[arg-type]
+    statistics = [rng.uniform(0.5, 2, channels).astype(np.float32) for _ in range(4)]
+    return network.add_layer("BatchNormalization", [source, *statistics], name=name).output
+
+
+# ---- (a) convolution, batch norm, leaky, residual -------------------------------------------
+
+
+def residual_block(registry: Registry, rng: Random, read_later: bool) -> Network:
+    """first -> second -> third + first, where a later layer may read first again."""
+    network = Network("block", registry)
+    x = network.add_input("x", "float32", [1, 16, 12, 12])
+    first = convolution(network, rng, x, 16, "first")
+    second = convolution(network, rng, first, 16, "second")
+    third = normalised(network, rng, convolution(network, rng, second, 16, "third"), "norm")
+    third = network.add_layer("LeakyReLU", [third], name="leaky", slope=0.1).output
+    total = network.add_layer("Add", [third, first], name="sum").output
+    last = convolution(network, rng, total, 16, "last")
+    network.mark_output(last, "y")
+    if read_later:
+        network.mark_output(convolution(network, rng, first, 8, "again"), "z")
+    return network
+
+
+@needs_onednn
+@pytest.mark.parametrize("read_later", [False, True])
+def test_a_residual_is_added_in_place_only_where_it_dies(
+    registry: Registry, examine: Examine, rng: Random, read_later: bool
+) -> None:
+    found = examine(residual_block(registry, rng, read_later))
+
+    assert set(found.types) <= {"Convolution", "Reformat"}  # nothing else is left of the block
+    third = found.layer("third")
+    assert third.fused == ["leaky", "sum"]
+    (residual,) = third.inputs[len(third.own_inputs) :]
+    position = third.inputs.index(residual)
+    aliasing = found.aliasing("third")
+    if read_later:
+        assert aliasing.in_place is None
+        assert third.plugin.tactic.accumulates_into is None
+        assert found.offset(third.output.name) != found.offset(residual.name)
+    else:
+        assert aliasing.in_place == position
+        assert third.plugin.tactic.accumulates_into == position
+        assert found.offset(third.output.name) == found.offset(residual.name)
+
+
+# ---- (b) a convolution that writes into a slice ---------------------------------------------
+
+
+class Times(dict[str, float]):
+    """A timing cache's times by rule: convolutions as matrix products in channels-last win, and
+    one that writes a slice takes `slice_seconds`."""
+
+    def __init__(self, slice_seconds: float) -> None:
+        super().__init__({"": 0.0})
+        self._slice_seconds = slice_seconds
+
+    def get(self, key: str, default: Any = None) -> float:
+        name, inputs, _, outputs, tactic, *_ = key.split(" ")
+        if not name.startswith("Convolution/"):
+            return 1e-6
+        if "matmul:" not in tactic or "channels_last" not in inputs:
+            return 1e-3
+        is_slice = len(outputs.split("/")) > 2  # type[shape]/format/strides
+        return self._slice_seconds if is_slice else 10e-6
+
+
+@needs_onednn
+@pytest.mark.parametrize("slice_is_slower", [False, True])
+def test_b_slices_are_written_where_the_timing_cache_says_that_it_pays(
+    registry: Registry, examine: Examine, rng: Random, slice_is_slower: bool
+) -> None:
+    network = Network("slices", registry)
+    x = network.add_input("x", "float32", [1, 16, 8, 8])
+    parts = [convolution(network, rng, x, filters, f"part{filters}", size=1)
+             for filters in (16, 32)]  # fmt: skip
+    joined = network.add_layer("Concatenation", parts, name="join").output
+    network.mark_output(convolution(network, rng, joined, 16, "last", size=1), "y")
+    # Dense takes 10 and its copy 1 microsecond.
+    cache = TimingCache(CpuDevice().fingerprint())
+    cache.seconds = Times(11.5e-6 if slice_is_slower else 10.5e-6)
+
+    found = examine(network, timing_cache=cache)
+
+    convolutions = [layer for layer in found.network.layers if layer.plugin.type == "Convolution"]
+    assert all(layer.plugin.tactic.name.startswith("matmul:") for layer in convolutions)
+    assert all(0 in layer.plugin.tactic.strided_outputs for layer in convolutions)
+    others = len(found.network.layers) - 1  # every layer is one command but for the join
+    if slice_is_slower:
+        assert found.aliasing("join").slices == frozenset()
+        assert found.commands == others + 2
+        assert any("kept dense before join" in line for line in found.engine.report)
+    else:
+        assert found.aliasing("join").slices == frozenset({0, 1})
+        assert found.commands == others
+        whole = found.offset(joined.name)
+        assert [found.offset(part.name) - whole for part in parts] == [0, 16 * 4]
+    assert list(dict.keys(cache.seconds)) == [""]  # nothing was measured
+
+
+# ---- (c) a third party's expression ---------------------------------------------------------
+
+
+@needs_onednn
+def test_c_mish_of_a_third_party_becomes_an_epilogue(
+    registry: Registry, examine: Examine, rng: Random
+) -> None:
+    network = Network("mish", registry)
+    x = network.add_input("x", "float32", [1, 16, 10, 10])
+    result = convolution(network, rng, x, 16, "convolution")
+    network.mark_output(network.add_layer("Twins.Mish", [result], name="mish").output, "y")
+
+    found = examine(network)
+
+    assert "Twins.Mish" not in found.types
+    fused = found.layer("convolution")
+    assert fused.fused == ["mish"]
+    assert fused.plugin.tactic.name.startswith(("onednn:", "matmul:"))
+
+
+def test_c_mish_behind_a_layer_without_epilogues_is_one_pass(
+    registry: Registry, examine: Examine
+) -> None:
+    network = Network("mish", registry)
+    x = network.add_input("x", "float32", [2, 6, 5])
+    turned = network.add_layer("Transpose", [x], name="turn", permutation=(0, 2, 1)).output
+    network.mark_output(network.add_layer("Twins.Mish", [turned], name="mish").output, "y")
+
+    found = examine(network)
+
+    assert found.types == ["Transpose", "Twins.Mish"]
+    assert found.layer("mish").plugin.tactic.name == "expression"
+    assert found.commands == 2
+
+
+class Ripple(UnaryPointwise):
+    """x + sin(x) / 4: no library has a form for it."""
+
+    type = "Test.Ripple"
+
+    def pointwise(self) -> Expression:
+        return Input(0) + apply("sin", Input(0)) * 0.25
+
+
+def test_c_what_the_library_has_no_form_for_runs_with_its_neighbours_as_one_pass(
+    registry: Registry, examine: Examine, rng: Random
+) -> None:
+    local = Registry(registry)
+    local.register(Ripple)
+    network = Network("ripple", local)
+    x = network.add_input("x", "float32", [1, 16, 10, 10])
+    y = network.add_input("y", "float32", [1, 16, 10, 10])
+    result = convolution(network, rng, x, 16, "convolution")
+    result = network.add_layer("Test.Ripple", [result], name="ripple").output
+    result = network.add_layer("Twins.Mish", [result], name="mish").output
+    network.mark_output(network.add_layer("Twins.Add", [result, y], name="add").output, "z")
+
+    found = examine(network)
+
+    assert found.layer("convolution").fused == []
+    assert found.layer("ripple").fused == ["mish", "add"]
+    assert found.layer("ripple").plugin.tactic.name == "expression"
+    assert found.commands == len(found.types)  # one of them the whole pass
+
+
+# ---- (d) sizes that only the data decide ----------------------------------------------------
+
+
+def test_d_sizes_of_the_data_inside_a_recorded_plan(registry: Registry) -> None:
+    """NMS and NonZero report their sizes; the recording stays, whatever these are."""
+    network = Network("detections", registry)
+    boxes = network.add_input("boxes", "float32", [1, 40, 4])
+    scores = network.add_input("scores", "float32", [1, 2, 40])
+    suppression = network.add_layer("NonMaxSuppression", [boxes, scores], name="nms",
+                                    iou_threshold=0.4, score_threshold=0.3)  # fmt: skip
+    positive = network.add_layer("Greater", [scores, np.float32(0.8)], name="sure").output
+    certain = network.add_layer("NonZero", [positive], name="certain")
+    for name, layer in (("selected", suppression), ("certain", certain)):
+        network.mark_output(layer.outputs[0], name)
+        network.mark_output(layer.outputs[1], f"{name}_count")
+
+    with (
+        build(network, BuilderConfig(tune="off", threads=2)) as engine,
+        engine.create_context() as context,
+    ):
+        recorded = None
+        counts = set()
+        for seed in range(6):
+            inputs = detections(seed, spread=seed / 5)
+            results = context.execute(inputs)
+            for name, wanted in zip(network.output_names, network.reference(list(inputs.values())),
+                                    strict=True):  # fmt: skip
+                np.testing.assert_array_equal(results[name], np.asarray(wanted), err_msg=name)
+            assert len(results["selected"]) == results["selected_count"]
+            assert results["certain"].shape == (3, int(results["certain_count"]))
+            counts.add((int(results["selected_count"]), int(results["certain_count"])))
+            recording = context.recording({name: array.shape for name, array in inputs.items()})
+            recorded = recorded or (recording, recording.commands)
+            assert (recording, recording.commands) == recorded
+            assert len(recording.segments) == 1
+            assert recording.commands == 3
+    assert len(counts) >= 4
+
+
+def test_d_a_consumer_that_needs_the_size_gets_a_segment_of_its_own(registry: Registry) -> None:
+    network = Network("gathered", registry)
+    values = network.add_input("values", "float32", ["N", 8])
+    mask = network.add_input("mask", "bool", ["N"])
+    indices = network.add_layer("NonZero", [mask], name="indices").outputs[0]
+    rows = network.add_layer("Squeeze", [indices], name="rows", axes=(0,)).output
+    taken = network.add_layer("Gather", [values, rows], name="taken", axis=0).output
+    network.mark_output(network.add_layer("ReduceSum", [taken], name="sum", axes=(0,)).output, "y")
+    network.mark_output(taken, "rows")
+
+    rng = np.random.default_rng(0)
+    with (
+        build(network, BuilderConfig(tune="off", threads=2)) as engine,
+        engine.create_context() as context,
+    ):
+        inputs = {"values": rng.standard_normal((12, 8)).astype(np.float32)}
+        commands = []
+        for count in (5, 0, 12, 5, 12):
+            inputs["mask"] = rng.permutation(12) < count
+            found = context.execute(inputs)
+            chosen = inputs["values"][inputs["mask"]]
+            np.testing.assert_array_equal(found["rows"], chosen)
+            np.testing.assert_allclose(found["y"], chosen.sum(axis=0, keepdims=True), atol=1e-5)
+            recording = context.recording({name: array.shape for name, array in inputs.items()})
+            commands.append(recording.commands)
+        assert len(recording.segments) == 2
+        assert commands[2] == commands[3] == commands[4]  # sizes seen before are replayed
+
+
+def detections(seed: int, spread: float) -> dict[str, Any]:
+    """Boxes around a few places; the smaller the spread, the more overlap."""
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(0, 10, (40, 2)) * spread
+    extents = rng.uniform(0.5, 1.5, (40, 2))
+    boxes = np.concatenate([centres - extents, centres + extents], axis=1)
+    scores = rng.uniform(0, 1, (1, 2, 40))
+    return {"boxes": boxes[None].astype(np.float32), "scores": scores.astype(np.float32)}
+
+
+# ---- (e) control flow -----------------------------------------------------------------------
+
+
+@needs_onednn
+def test_e_if_runs_one_of_two_optimised_bodies(registry: Registry, rng: Random) -> None:
+    def body(name: str, size: int) -> Network:
+        made = Network(name, registry)
+        image = made.add_input("image", "float32", [1, 16, 9, 9])
+        result = convolution(made, rng, image, 8, "convolution", size)
+        result = normalised(made, rng, result, "norm")
+        made.mark_output(made.add_layer("Twins.Mish", [result], name="mish").output, "y")
+        return made
+
+    network = Network("choice", registry)
+    flag = network.add_input("flag", "bool", [])
+    image = network.add_input("image", "float32", [1, 16, 9, 9])
+    bodies = {"then_body": body("near", 3), "else_body": body("far", 5)}
+    chosen = network.add_layer("If", [flag, image], name="if", **bodies).output
+    network.mark_output(network.add_layer("ReLU", [chosen], name="relu").output, "y")
+
+    with (
+        build(network, BuilderConfig(tune="off", threads=2)) as engine,
+        engine.create_context() as context,
+    ):
+        picture = rng.standard_normal((1, 16, 9, 9)).astype(np.float32)
+        results = []
+        for value in (True, False, True):
+            inputs = {"flag": np.array(value), "image": picture}
+            found = context.execute(inputs)["y"]
+            (wanted,) = network.reference(list(inputs.values()))
+            np.testing.assert_allclose(found, np.asarray(wanted), atol=1e-4)
+            results.append(found)
+        assert not np.allclose(results[0], results[1])
+        np.testing.assert_array_equal(results[0], results[2])
+        recording = context.recording({"flag": (), "image": picture.shape})
+        assert len(recording.segments) == 1  # the choice is made inside
+        assert recording.commands == 2  # the branch and the ReLU
+        planned = list(engine.planned.bodies.values())
+        assert len(planned) == 2
+        for body_plan in planned:
+            types = [layer.plugin.type for layer in body_plan.network.layers]
+            assert set(types) <= {"Convolution", "Reformat"}  # the rest is fused there too
+            fused = [name for layer in body_plan.network.layers for name in layer.fused]
+            assert fused == ["mish"]
+
+
+def test_e_loop_carries_and_stacks(registry: Registry) -> None:
+    """Newton's square root until it is exact enough, each guess kept."""
+    body = Network("step", registry)
+    body.add_input("iteration", "int64", [])
+    body.add_input("condition", "bool", [])
+    guess = body.add_input("guess", "float32", [4])
+    number = body.add_input("number", "float32", [4])
+    ratio = body.add_layer("Divide", [number, guess], name="ratio").output
+    total = body.add_layer("Twins.Add", [guess, ratio], name="total").output
+    half = body.add_layer("Multiply", [total, np.float32(0.5)], name="half").output
+    change = body.add_layer("Abs", [body.add_layer("Subtract", [half, guess]).output]).output
+    largest = body.add_layer("ReduceMax", [change], keep_dims=False).output
+    goes_on = body.add_layer("Greater", [largest, np.float32(1e-3)], name="goes_on").output
+    for name, tensor in (("goes_on", goes_on), ("guess", half), ("kept", half)):
+        body.mark_output(tensor, f"{name}_after")
+
+    network = Network("root", registry)
+    number = network.add_input("number", "float32", [4])
+    maximum = network.add_constant("maximum", np.array(50, np.int64))
+    always = network.add_constant("always", np.array(True))
+    start = network.add_constant("start", np.ones(4, np.float32))
+    loop = network.add_layer(
+        "Loop", [maximum, always, start, number], name="loop", body=body, carried=1, stacked=1
+    )
+    for name, tensor in zip(("root", "guesses", "count"), loop.outputs, strict=True):
+        network.mark_output(tensor, name)
+
+    with (
+        build(network, BuilderConfig(tune="off", threads=2)) as engine,
+        engine.create_context() as context,
+    ):
+        counts = []
+        for scale in (1, 1e4, 1):
+            numbers = np.array([1, 2, 3, 4], np.float32) * np.float32(scale)
+            found = context.execute({"number": numbers})
+            np.testing.assert_allclose(found["root"], np.sqrt(numbers), rtol=1e-5)
+            wanted = network.reference([numbers])
+            np.testing.assert_allclose(found["guesses"], np.asarray(wanted[1]), rtol=1e-5)
+            assert int(found["count"]) == len(found["guesses"]) == int(np.asarray(wanted[2]))
+            counts.append(int(found["count"]))
+        assert counts[0] == counts[2] < counts[1] < 50
+        recording = context.recording({"number": (4,)})
+        assert len(recording.segments) == 1
+        (body_plan,) = engine.planned.bodies.values()
+        fused = [name for layer in body_plan.network.layers for name in layer.fused]
+        assert "half" in fused  # bodies are optimised like networks
+
+
+# ---- (f) a third party's 8-bit layer ------------------------------------------------------------
+
+
+@needs_onednn
+def test_f_a_third_party_layer_between_int8_ones_gets_scales(
+    registry: Registry, examine: Examine, rng: Random
+) -> None:
+    network = Network("int8", registry)
+    x = network.add_input("x", "float32", [2, 16, 10, 10])
+    first = convolution(network, rng, x, 32, "first")
+    scaled = network.add_layer("Twins.Int8Scale", [first], name="scaled", factor=1.7).output
+    second = convolution(network, rng, scaled, 16, "second")
+    network.mark_output(second, "y")
+    values = dict(zip(["x", "first", "scaled", "second"], intermediate(network), strict=True))
+    scales = {name: float(np.abs(array).max()) / 127 for name, array in values.items()}
+    for tensor, name in ((x, "x"), (first, "first"), (scaled, "scaled"), (second, "second")):
+        tensor.set_quantization(scales[name])
+
+    found = examine(network, 0.03, precision="int8")
+
+    inner = [t for t in found.types if t not in ("ConvertType", "Reformat")]
+    assert inner == ["Convolution", "Twins.Int8Scale", "Convolution"]
+    layer = found.layer("scaled")
+    for tensor, name in ((layer.inputs[0], "first"), (layer.output, "scaled")):
+        assert tensor.dtype is DataType.INT8
+        assert tensor.quantization is not None
+        assert tensor.quantization.scale == (scales[name],)
+        assert tensor.producer.plugin.type != "ConvertType"  # 8 bits all the way
+    assert layer.output.consumers[0].plugin.type == "Convolution"
+    assert found.commands == len(found.types)
+    # Against the same sums on the same rounded values the results are one step off at most.
+    exact = emulated(network, found.inputs["x"], scales)
+    np.testing.assert_allclose(found.outputs["y"], exact, rtol=0, atol=1.01 * scales["second"])
+
+
+def intermediate(network: Network) -> list[Any]:
+    """What the float network computes: its input and every layer's output."""
+    value = np.random.default_rng(0).standard_normal(network.inputs[0].desc.sizes)
+    values: list[Any] = [value.astype(np.float32)]
+    for layer in network.layers:
+        constants = [t.value for t in layer.inputs[1:] if t is not None]
+        values.append(layer.plugin.reference([values[-1], *constants])[0])
+    return values
+
+
+def emulated(network: Network, value: Any, scales: dict[str, float]) -> Any:
+    """The network on values rounded to their scales, as 8-bit storage means it."""
+    names = iter(scales)
+
+    def rounded(array: Any, scale: Any) -> Any:
+        return (np.clip(np.rint(array / scale), -128, 127) * scale).astype(np.float32)
+
+    value = rounded(value, scales[next(names)])
+    for layer in network.layers:
+        constants = [t.value for t in layer.inputs[1:] if t is not None]
+        if constants:
+            reach = np.abs(constants[0]).max(axis=(1, 2, 3), keepdims=True)
+            constants[0] = rounded(constants[0], reach / 127)
+        value = rounded(layer.plugin.reference([value, *constants])[0], scales[next(names)])
+    return value

@@ -1,0 +1,1 @@
+"""Third-party twins of built-in plugrt layers."""

@@ -1,0 +1,181 @@
+"""The layer: attributes, shape rule, reference, and the choice among the ways to compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from plugrt.plugins import (
+    Array,
+    Combination,
+    DataType,
+    Format,
+    LayerNode,
+    LayerPlugin,
+    Patch,
+    Quantization,
+    Shape,
+    ShapeError,
+    Stream,
+    Tactic,
+    TacticRequest,
+    TensorDesc,
+    attribute,
+    format_shape,
+)
+
+from ..numpy_path import NUMPY, are_plain, record_reference, tactics
+from ..onednn_support import planned_threads
+from ..windows import Window
+from . import by_direct_kernel, by_onednn, eight_bits
+from .folding import fold
+from .problem import Method, Problem
+
+FIRST_LAYER = 4
+"""Most channels of an image, which is read as it comes while the output has another format."""
+
+
+class Convolution(LayerPlugin):
+    """input [N, C, spatial...], weights [M, C / groups, window...], bias [M] (optional) ->
+    [N, M, spatial...]. Twin of Convolution."""
+
+    type = "Twins.Convolution"
+    input_names = ("input", "weights", "bias?")
+    recordable = True
+
+    strides = attribute(tuple[int, ...], (), "steps per spatial dimension; () means ones")
+    dilations = attribute(
+        tuple[int, ...], (), "distances between a window's elements; () means ones"
+    )
+    padding = attribute(
+        tuple[int, ...], (), "zeros: begin per spatial dimension, then end; () means none"
+    )
+    groups = attribute(
+        int, 1, "channel groups that see nothing of each other",
+        allowed=lambda groups: groups >= 1, rule="at least 1",
+    )  # fmt: skip
+
+    def window(self, weights: Shape) -> Window:
+        """For weights of this shape. Raises ShapeError."""
+        sizes = [size for size in weights[2:] if isinstance(size, int)]
+        if len(sizes) != len(weights) - 2:
+            raise ShapeError(f"{self.type}: the sizes of weights {format_shape(weights)} are open")
+        return Window.of(self.type, sizes, self.strides, self.dilations, self.padding)
+
+    def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
+        source, weights = inputs[0].shape, inputs[1].shape
+        given = f"{self.type}: input {format_shape(source)}, weights {format_shape(weights)}"
+        if len(source) != len(weights) or not 3 <= len(source) <= 5:
+            raise ShapeError(f"{given}: both must have one rank, of 3 to 5")
+        filters = weights[0]
+        if source[1] != weights[1] * self.groups:
+            raise ShapeError(f"{given}, groups={self.groups}: the channels do not agree")
+        if isinstance(filters, int) and filters % self.groups:
+            raise ShapeError(f"{given}: {filters} filters are no multiple of {self.groups} groups")
+        bias = inputs[2] if len(inputs) > 2 else None
+        if bias is not None and bias.shape != (filters,):
+            raise ShapeError(f"{given}: bias {format_shape(bias.shape)} must be one per filter")
+        return (source[0], filters, *self.window(weights).counts(self.type, source[2:]))
+
+    def reference(self, inputs: Sequence[Any]) -> list[Any]:
+        source, weights, bias = (*inputs, None)[:3]
+        window = self.window(weights.shape)
+        counts = [int(n) for n in window.counts(self.type, source.shape[2:])]  # type: ignore[arg-type]
+        seen = window.contents(source.astype(np.float64), counts, 0.0)
+        parts = [
+            _correlate(points, filters)
+            for points, filters in zip(
+                np.split(seen, self.groups, axis=1), np.split(weights, self.groups), strict=True
+            )
+        ]
+        result = np.concatenate(parts, axis=1)
+        if bias is not None:
+            result += bias.astype(np.float64).reshape(-1, *(1,) * len(counts))
+        return [result.astype(source.dtype)]
+
+    def inputQuantization(self, index: int, inputs: Sequence[TensorDesc]) -> Quantization | None:
+        value = inputs[index].value
+        return eight_bits.scales_of_filters(value) if index == 1 and value is not None else None
+
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        return fold(self, view)
+
+    def supportsFormat(self, combination: Combination) -> bool:
+        source, weights, *rest = combination.inputs
+        (output,) = combination.outputs
+        scaled = [desc for desc in (source, weights, output) if desc.quantization is not None]
+        if weights.format is not Format.LINEAR or any(d and d.quantization for d in rest):
+            return False
+        if eight_bits.fits(source, weights, output):
+            return source.format is output.format is Format.CHANNELS_LAST
+        if scaled:
+            return False
+        if source.dtype is not DataType.FLOAT32:
+            return are_plain(*combination.inputs, output)
+        channels = source.shape[1]
+        is_image = isinstance(channels, int) and channels <= FIRST_LAYER
+        return source.format in (output.format, *([Format.LINEAR] if is_image else []))
+
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        problem = self._problem(
+            request.inputs, request.outputs[0], request.epilogue, request.thread_count
+        )
+        found = {method.tactic.name: method.tactic for method in methods(problem)}
+        return tuple(found.values()) or tactics(request)
+
+    def getWorkspaceSize(
+        self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
+    ) -> int:
+        problem = self._problem(inputs, outputs[0], self.epilogue, planned_threads())
+        method = self._chosen(problem)
+        return method.workspace_bytes if method is not None else 0
+
+    def enqueue(
+        self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
+    ) -> None:
+        descs = [view and view.desc for view in inputs]
+        problem = self._problem(descs, outputs[0].desc, self.epilogue, stream.thread_count)
+        method = self._chosen(problem)
+        if method is None:
+            record_reference(self, inputs, outputs, stream)
+        else:
+            method.record(stream, inputs, outputs[0], workspace)
+
+    def _problem(
+        self, inputs: Sequence[TensorDesc], output: TensorDesc, epilogue: Any, threads: int
+    ) -> Problem:
+        window = self.window(inputs[1].shape)
+        return Problem(tuple(inputs), output, window, self.groups, epilogue, threads)
+
+    def _chosen(self, problem: Problem) -> Method | None:
+        """The tuned method or, where these sizes or strides rule it out, the first that treats
+        the residual alike; None for NumPy."""
+        if self.tactic.name == NUMPY.name:
+            return None
+        similar: Method | None = None
+        for method in methods(problem):
+            if method.tactic.name == self.tactic.name:
+                return method
+            if method.tactic.accumulates_into == self.tactic.accumulates_into:
+                similar = similar or method
+        return similar
+
+
+def methods(problem: Problem) -> Iterator[Method]:
+    """Every way that might be the fastest."""
+    good = False
+    for family in (by_onednn.convolutions, by_onednn.products):
+        for method in family(problem):
+            good = good or "gemm" not in method.tactic.name
+            yield method
+    yield from by_direct_kernel.methods(problem, is_needed=not good)
+
+
+def _correlate(points: Array, filters: Array) -> Array:
+    """[N, C, counts..., window...] and [M, C, window...] -> [N, M, counts...]."""
+    rank = filters.ndim - 2
+    window = range(2 + rank, 2 + 2 * rank)
+    summed = np.tensordot(points, filters.astype(np.float64), ([1, *window], range(1, 2 + rank)))
+    return np.moveaxis(summed, -1, 1)
