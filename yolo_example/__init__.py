@@ -1,0 +1,1 @@
+"""Darknet models and YOLO layers for plugrt: an example of a plug-in distribution."""

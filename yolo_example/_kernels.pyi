@@ -1,0 +1,8 @@
+"""The compiled extension, made by build_kernels.py. `lib` holds the functions of kernels.h."""
+
+from typing import Any
+
+from cffi import FFI
+
+ffi: FFI
+lib: Any

@@ -1,0 +1,22 @@
+"""The C kernels of this package, as recordings take them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from plugrt.plugins import Kernel
+
+from .._kernels import ffi, lib
+
+LAYOUTS = {
+    "yolo_activate_detections": "TTqqqffii",
+    "yolo_reorg": "TTqqqqqii",
+}
+"""The argument structs of kernels.h, field by field."""
+
+
+@cache
+def kernel(name: str) -> Kernel:
+    """The kernel called `name`."""
+    address = int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
+    return Kernel(address, LAYOUTS[name], name, keep=lib)

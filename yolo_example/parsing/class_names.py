@@ -1,0 +1,56 @@
+"""Names of classes: `.names` files, and `.data` files that point at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plugrt.plugins import ModelError
+
+from .cfg_reader import read_key_values
+
+LARGEST_FILE = 16 << 20
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """One name per line; empty lines at the end do not count.
+
+    Raises ModelError when the file cannot be read, is not text or holds no name.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelError(f"{path}: the file is too large for a list of names")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            f"{path}: byte offset {error.start} is not UTF-8 text; give a file with one name "
+            "per line"
+        ) from None
+    names = [line.strip() for line in text.splitlines()]
+    while names and not names[-1]:
+        names.pop()
+    if not names or "\0" in text:
+        raise ModelError(f"{path}: no names; give a file with one name per line")
+    return tuple(name or f"class {index}" for index, name in enumerate(names))
+
+
+def read_data_file(path: Path) -> tuple[str, ...]:
+    """The names that a `.data` file points at, beside itself or from the working directory.
+
+    Raises ModelError when it names no such file.
+    """
+    options = read_key_values(path)
+    named = options.get("names") or options.get("labels")
+    if named is None:
+        raise ModelError(f"{path}: there is no names=FILE; add it, or give --names FILE")
+    candidates = [path.parent / named, Path(named), path.parent / Path(named).name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return read_names(candidate)
+    raise ModelError(
+        f"{path}: names={named} is not found beside it or in the working directory; "
+        "correct it, or give --names FILE"
+    )
