@@ -1,0 +1,1 @@
+"""Measurements against peers: alternating runs in one process, medians, ratios, JSON results."""
