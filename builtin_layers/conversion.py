@@ -26,6 +26,7 @@ from ..plugins import (
 )
 from ..plugins.expression import apply, clip, equal, rounded
 from . import numpy_fallback
+from .shape_arithmetic import from_dims, known_dims
 
 
 class ElementConversion(LayerPlugin):
@@ -89,18 +90,19 @@ class Cast(ElementConversion):
 
     type = "Cast"
 
-    to = attribute(DataType, doc="the new element type")
+    to: attribute[DataType] = attribute(DataType, doc="the new element type")
 
     def getOutputDataType(self, index: int, inputTypes: Sequence[DataType]) -> DataType:
         return self.to
 
     def getOutputValue(self, index: int, inputs: Sequence[TensorDesc]) -> Array | None:
-        dims = known_dims(inputs[0]) if self.to.is_integer else None
+        # Narrower types are not used for sizes.
+        sized = self.to in (DataType.INT32, DataType.INT64)
+        dims = known_dims(inputs[0]) if sized else None
         return None if dims is None else from_dims(dims, self.to)
 
     def conversion(self, source: TensorDesc, output: TensorDesc) -> Expression:
-        x = Input(0)
-        return apply("not", equal(x, 0)) if self.to is DataType.BOOL else x
+        return _truth(Input(0)) if self.to is DataType.BOOL else Input(0)
 
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         (source,) = inputs
@@ -132,7 +134,7 @@ class ConvertType(ElementConversion):
         if source.quantization is not None:
             value = (value - source.quantization.zero_point[0]) * source.quantization.scale[0]
         if output.quantization is None:
-            return value
+            return _truth(value) if output.dtype is DataType.BOOL else value
         (scale,), (zero,) = output.quantization.scale, output.quantization.zero_point
         return stored(value, scale, zero, output.dtype)
 
@@ -149,6 +151,10 @@ def stored(
     """The integer that stands for a real value: rounded half to even, saturated."""
     limits = np.iinfo(dtype.numpy)
     return clip(rounded(value / scale) + zero_point, float(limits.min), float(limits.max))
+
+
+def _truth(value: Expression) -> Expression:
+    return apply("not", equal(value, 0))
 
 
 def _saturated(values: Array, low: int, high: int, dtype: DataType) -> Array:

@@ -188,4 +188,4 @@ def _matrix_product(
         bias=None if bias is None else onednn.MemoryDesc.dense((1, outputs), bias.dtype),
         attributes=attributes, threads=threads,
     )  # fmt: skip
-    return plain, worth_trying(list(found))
+    return plain, worth_trying(found)

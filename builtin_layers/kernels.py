@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..plugins import DeviceError, Kernel
 
+_reason = ""
+
 if TYPE_CHECKING:
     from ._kernels import ffi, lib
 else:

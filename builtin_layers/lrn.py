@@ -40,7 +40,7 @@ class LRN(LayerPlugin):
     type = "LRN"
     recordable = True
 
-    size = attribute(
+    size: attribute[int] = attribute(
         int, doc="channels that take part", allowed=lambda size: size >= 1, rule="at least 1"
     )
     alpha = attribute(float, 1e-4, "weight of the mean of squares")

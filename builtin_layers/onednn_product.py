@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,8 +68,12 @@ class OneDnnProduct:
         return stream.store.pack(key, make)
 
 
-def worth_trying(found: list[Primitive]) -> list[Primitive]:
-    """Implementations without last resorts and, in 8 bits, without those that may saturate."""
+def worth_trying(found: Iterable[Primitive], wanted: str | None = None) -> list[Primitive]:
+    """Implementations without last resorts and, in 8 bits, without those that may saturate; or
+    the one called `wanted`, without looking further."""
+    if wanted is not None:
+        return [*islice((p for p in found if p.implementation == wanted), 1)]
+    found = list(found)
     exact = [p for p in found if any(name in p.implementation for name in EXACT_IN_8_BITS)]
     kept = exact or found
     return [p for p in kept if not any(n in p.implementation for n in LAST_RESORTS)] or kept[:1]

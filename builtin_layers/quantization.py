@@ -27,7 +27,7 @@ class ScaledConversion(ElementConversion):
 
     type = "ScaledConversion"
 
-    scale = attribute(
+    scale: attribute[tuple[float, ...]] = attribute(
         tuple[float, ...], doc="what one step is worth",
         allowed=lambda scale: len(scale) > 0 and all(s > 0 for s in scale),
         rule="one or more numbers above zero",
@@ -133,7 +133,8 @@ class Dequantize(ScaledConversion):
         return super().getOutputDimensions(index, inputs)
 
     def function(self, scale: Any, zero_point: Any) -> Expression:
-        return (Input(0) - zero_point) * scale
+        value: Expression = (Input(0) - zero_point) * scale
+        return value
 
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         (source,) = inputs

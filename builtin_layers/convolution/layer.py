@@ -165,25 +165,26 @@ class Convolution(LayerPlugin):
     def _chosen(self, problem: ConvolutionProblem) -> Candidate | None:
         """The candidate that was tuned for; where it does not exist at these shapes or strides
         another one that treats memory alike; None for NumPy."""
-        into = self.tactic.accumulates_into
-        alike: Candidate | None = None
-        for candidate in _candidates(problem):
-            if candidate.tactic.name == self.tactic.name:
-                return candidate
-            if alike is None and candidate.tactic.accumulates_into == into:
-                alike = candidate
-        return None if self.tactic.name == numpy_fallback.NUMPY.name else alike
+        if self.tactic.name == numpy_fallback.NUMPY.name:
+            return None
+        for name in (self.tactic.name, None):
+            for candidate in _candidates(problem, name):
+                if candidate.tactic.accumulates_into == self.tactic.accumulates_into:
+                    return candidate
+        return None
 
 
-def _candidates(problem: ConvolutionProblem) -> Iterator[Candidate]:
-    """Every way to compute the problem that might be the fastest; the first is a good guess."""
+def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterator[Candidate]:
+    """The way with the tactic's name; without one every way that might be the fastest, a good
+    guess first."""
     quantised = is_quantised(problem.source, problem.weights, problem.output)
     if not problem.is_float32 and not quantised:
         return
     count = 0
     for source in (onednn_convolution.candidates, matrix_product.candidates):
-        for candidate in source(problem):
+        for candidate in source(problem, tactic):
             # Plain matrix products over copied windows lose against direct loops.
             count += "gemm" not in candidate.tactic.name
             yield candidate
-    yield from direct_kernel.candidates(problem, alone=not count)
+    if tactic in (None, direct_kernel.NAME):
+        yield from direct_kernel.candidates(problem, alone=not count)

@@ -5,7 +5,7 @@ Unlike oneDNN's convolutions it reads and writes slices of larger tensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ...plugins import DeviceError, Format, TensorDesc
 from ..fused_epilogue import FusedEpilogue, accumulable, fuse
 from ..onednn_product import OneDnnProduct, worth_trying
 from ..quantised_arguments import QuantisedArguments, quantised_arguments
-from .onednn_candidate import OneDnnCandidate
+from .onednn_candidate import OneDnnCandidate, implementation_in
 from .problem import ConvolutionProblem
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 PREFIX = "matmul:"
 
 
-def candidates(problem: ConvolutionProblem) -> Iterator[OneDnnCandidate]:
-    """Every optimised implementation, without and with accumulation."""
+def candidates(
+    problem: ConvolutionProblem, tactic: str | None = None
+) -> Iterator[OneDnnCandidate]:
+    """The way with the tactic's name; without one every optimised implementation, both without
+    and with accumulation."""
     from ...plugins.native import onednn
 
     if (
@@ -38,20 +41,25 @@ def candidates(problem: ConvolutionProblem) -> Iterator[OneDnnCandidate]:
     plain = onednn.MemoryDesc.strided((channels, outputs), problem.weights.dtype, (1, channels))
     quantised = quantised_arguments(problem.source, problem.weights, problem.output, 0b10)
     for accumulates in (None, *accumulable(problem.epilogue, problem.inputs, problem.output)):
+        wanted = None
+        if tactic is not None:
+            wanted = implementation_in(tactic, PREFIX, accumulates)
+            if wanted is None:
+                continue
         fused = fuse(
             problem.epilogue, problem.inputs, problem.output, accumulates=accumulates,
             describe=lambda desc, axis: _operand(desc, axis, problem.output),
         )  # fmt: skip
         if fused is None:
             continue
-        for primitive in _implementations(problem, fused, quantised):
+        for primitive in worth_trying(_implementations(problem, fused, quantised), wanted):
             product = OneDnnProduct(primitive, fused, quantised, plain, problem.bias is not None)
             yield OneDnnCandidate(product, prefix=PREFIX, accumulates=accumulates, gaps=True)
 
 
 def _implementations(
     problem: ConvolutionProblem, fused: FusedEpilogue, quantised: QuantisedArguments
-) -> list[Primitive]:
+) -> Iterable[Primitive]:
     from ...plugins.native import onednn
 
     outputs, channels = problem.weights.sizes[:2]
@@ -59,15 +67,14 @@ def _implementations(
     if problem.bias is not None:
         bias = onednn.MemoryDesc.dense((1, outputs), problem.bias.dtype)
     try:
-        found = onednn.implementations(
+        yield from onednn.implementations(
             onednn.matmul, _pixels(problem.source),
             onednn.MemoryDesc.any_layout((channels, outputs), problem.weights.dtype),
             _pixels(problem.output), bias=bias,
             attributes=quantised.attributes(fused.post_ops), threads=problem.threads,
         )  # fmt: skip
-        return worth_trying(list(found))
     except DeviceError:
-        return []
+        return
 
 
 def _pixels(desc: TensorDesc) -> MemoryDesc:

@@ -6,14 +6,14 @@ AVX2 or the older ones often win. So all are offered that are not meant as last 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ...plugins import DeviceError, TensorDesc
 from ..fused_epilogue import FusedEpilogue, accumulable, fuse
 from ..onednn_product import OneDnnProduct, worth_trying
 from ..quantised_arguments import QuantisedArguments, quantised_arguments
-from .onednn_candidate import OneDnnCandidate
+from .onednn_candidate import OneDnnCandidate, implementation_in
 from .problem import ConvolutionProblem
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 PREFIX = "onednn:"
 
-def candidates(problem: ConvolutionProblem) -> Iterator[OneDnnCandidate]:
-    """Every implementation worth trying, without and with accumulation."""
+def candidates(
+    problem: ConvolutionProblem, tactic: str | None = None
+) -> Iterator[OneDnnCandidate]:
+    """The way with the tactic's name; without one every implementation worth trying, both without
+    and with accumulation."""
     from ...plugins.native import onednn
 
     if not onednn.available() or not (problem.source.is_dense and problem.output.is_dense):
@@ -33,6 +36,11 @@ def candidates(problem: ConvolutionProblem) -> Iterator[OneDnnCandidate]:
     dims = weights_dims(problem.weights, problem.groups)
     plain = onednn.MemoryDesc.dense(dims, problem.weights.dtype)
     for accumulates in (None, *accumulable(problem.epilogue, problem.inputs, problem.output)):
+        wanted = None
+        if tactic is not None:
+            wanted = implementation_in(tactic, PREFIX, accumulates)
+            if wanted is None:
+                continue
         fused = fuse(problem.epilogue, problem.inputs, problem.output, accumulates=accumulates)
         if fused is None:
             continue
@@ -40,7 +48,7 @@ def candidates(problem: ConvolutionProblem) -> Iterator[OneDnnCandidate]:
         if problem.weights.is_constant:
             weights = onednn.MemoryDesc.any_layout(dims, problem.weights.dtype)
         found = _implementations(problem, weights, fused, quantised)
-        for primitive in worth_trying(found):
+        for primitive in worth_trying(found, wanted):
             product = OneDnnProduct(primitive, fused, quantised, plain, problem.bias is not None)
             yield OneDnnCandidate(product, prefix=PREFIX, accumulates=accumulates)
 
@@ -56,12 +64,12 @@ def _implementations(
     weights: MemoryDesc,
     fused: FusedEpilogue,
     quantised: QuantisedArguments,
-) -> list[Primitive]:
+) -> Iterable[Primitive]:
     from ...plugins.native import onednn
 
     window, bias = problem.window, problem.bias
     try:
-        found = onednn.implementations(
+        yield from onednn.implementations(
             onednn.convolution, onednn.MemoryDesc.of(problem.source), weights,
             onednn.MemoryDesc.of(problem.output),
             bias=None if bias is None else onednn.MemoryDesc.of(bias),
@@ -70,6 +78,5 @@ def _implementations(
             dilations=window.dilations, attributes=quantised.attributes(fused.post_ops),
             threads=problem.threads,
         )  # fmt: skip
-        return list(found)
     except DeviceError:
-        return []
+        return

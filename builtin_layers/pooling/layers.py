@@ -115,7 +115,9 @@ class WindowedPooling(Pooling):
 
     type = "WindowedPooling"
 
-    kernel = attribute(tuple[int, ...], doc="window size per spatial dimension")
+    kernel: attribute[tuple[int, ...]] = attribute(
+        tuple[int, ...], doc="window size per spatial dimension"
+    )
     strides = attribute(tuple[int, ...], (), "steps per spatial dimension; () means ones")
     padding = attribute(
         tuple[int, ...], (), "begin per spatial dimension, then end; () means zeros"

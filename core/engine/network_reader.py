@@ -149,7 +149,7 @@ class NetworkReader:
         layer = Layer(name, plugin, [])
         layer.fused = items(fused, f"{what}.fused", text)
         layer.epilogue = decode_epilogue(epilogue, f"{what}.epilogue")
-        ask(plugin.setEpilogue, what, layer.epilogue)
+        ask(plugin, "setEpilogue", what, layer.epilogue)
         for tensor in items(inputs, f"{what}.inputs", self._input):
             layer._inputs.append(None)
             layer.set_input(len(layer.inputs) - 1, tensor)
@@ -218,7 +218,7 @@ class NetworkReader:
         tuned = decode_tuning(decision, layer, f"{what}.tuning")
         if tuned.kernel is not None:
             layer.kernel = self._around.installed.kernel(tuned.kernel, layer.plugin)
-        ask(layer.plugin.setTactic, what, tuned.tactic)
+        ask(layer.plugin, "setTactic", what, tuned.tactic)
         self._aliasing[layer] = tuned.aliasing
 
     # ---- the network's outputs ------------------------------------------------------------

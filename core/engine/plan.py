@@ -15,7 +15,7 @@ from .constants import read_constants
 from .container import read_container, write_container
 from .info import EngineInfo, decode_info, encode_info
 from .network_writer import PlanWriter
-from .plain import decode, encode, one_line, record, refuse
+from .plain import decode, encode, record, refuse
 from .plan_reader import PlanReader
 from .plugin_state import split_states
 from .requirements import Installed, Requirement, decode_requirements, encode_requirement

@@ -70,12 +70,12 @@ def _attach_bodies(plugin: LayerPlugin, bodies: Mapping[str, Network], what: str
             plugin.__dict__[name] = attribute.default
 
 
-def ask(call: Any, what: str, *arguments: Any) -> Any:
+def ask(plugin: LayerPlugin, method: str, what: str, *arguments: Any) -> Any:
     """The result of a plug-in's method; any failure becomes a PlanError that names the layer."""
     try:
-        return call(*arguments)
+        return getattr(plugin, method)(*arguments)
     except Exception as error:
         raise PlanError(
-            f"{what}: {getattr(call, '__name__', 'the plug-in')}() failed "
-            f"({type(error).__name__}: {one_line(error)}); build the plan again"
+            f"{what}: {plugin.type}.{method}() failed ({type(error).__name__}: "
+            f"{one_line(error)}); build the plan again"
         ) from error

@@ -24,6 +24,7 @@ from ...plugins import (
 )
 from ...plugins.dims import DATA_DEPENDENT, Dim, substitute, symbols
 from .elements import Layer, Tensor
+from .helpers import PREFIX, bind_helper, snake_case
 
 ShapeLike = Sequence[DimLike | str | None]
 
@@ -103,7 +104,7 @@ class Network(Graph):
                 "pass them to its constructor"
             )
         if name is None:
-            name = self.unique_name(_snake(plugin.type))
+            name = self.unique_name(snake_case(plugin.type))
         elif name in self._layer_names:
             raise ShapeError(f"layer name {name!r} is taken; names must be unique")
         given = [
@@ -130,9 +131,9 @@ class Network(Graph):
         self.output_names.append(name)
 
     def __getattr__(self, name: str) -> Callable[..., Layer]:
-        if not name.startswith("add_"):
+        if not name.startswith(PREFIX):
             raise AttributeError(f"Network has no attribute {name!r}")
-        return _helper(self, name.removeprefix("add_"))
+        return bind_helper(self, name)
 
     # ---- reading --------------------------------------------------------------------------
 
@@ -378,30 +379,3 @@ def qualify(shape: Shape, name: str) -> Shape:
 
 def _dim(dim: Any) -> DimLike:
     return dim if isinstance(dim, Dim) else int(dim)
-
-
-def _snake(text: str) -> str:
-    text = text.replace(".", "_").replace("::", "_")
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
-    return re.sub(r"(?<=[A-Z])(?=[A-Z][a-z])", "_", text).lower()
-
-
-def _helper(network: Network, snake: str) -> Callable[..., Layer]:
-    """`add_leaky_relu(x, slope=0.1)` for every registered type."""
-    for type_name in network.registry.names("layers"):
-        if _snake(type_name) == snake or type_name.lower() == snake.replace("_", ""):
-            break
-    else:
-        known = ", ".join(sorted(_snake(n) for n in network.registry.names("layers")))
-        raise AttributeError(f"no layer type for add_{snake}; there are: {known}")
-
-    def add(*inputs: Any, name: str | None = None, **attributes: Any) -> Layer:
-        flat: list[Any] = []
-        for item in inputs:
-            flat += item if isinstance(item, (list, tuple)) else [item]
-        return network.add_layer(type_name, flat, name=name, **attributes)
-
-    add.__name__ = f"add_{snake}"
-    return add
-
-

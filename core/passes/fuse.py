@@ -154,4 +154,7 @@ def _accepted(
 def _at(desc: TensorDesc, layout: Format, concretise: Concretise) -> TensorDesc:
     shape = concretise(desc.shape)
     fits = layout.accepts(shape) and not desc.is_constant
-    return replace(desc, shape=shape, format=layout if fits else Format.LINEAR)
+    # Scales are the next pass's business: as far as fusion goes everything is in float.
+    return replace(
+        desc, shape=shape, format=layout if fits else Format.LINEAR, quantization=None
+    )

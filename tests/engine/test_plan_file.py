@@ -471,7 +471,7 @@ def test_sizes_beyond_the_limits_are_refused_when_writing() -> None:
     for k in range(40):
         size = (size + k) // 3
     network.mark_output(network.add_input("deep", "float32", [size]))
-    with pytest.raises(PlanError, match="'deep'.*nested too deeply"):
+    with pytest.raises(PlanError, match=r"'deep'.*nested too deeply"):
         write_plan(PlannedNetwork(network, {}), EngineInfo())
 
 

@@ -124,9 +124,8 @@ def test_sizes_computed_by_layers() -> None:
         network.add_gather(sizes, np.array([axis])).output for axis in (0, 2)
     )  # fmt: skip
     rows = network.add_multiply(height, np.array([3])).output
-    y = network.add_reshape(x, network.add_concatenation(
-        batch, rows, np.array([5]), axis=0).output).output  # fmt: skip
-    network.mark_output(y, "y")
+    target = network.add_concatenation(batch, rows, np.array([5]), axis=0).output
+    network.mark_output(network.add_reshape(x, target).output, "y")
     array = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
     with plugrt.build(network) as engine, engine.create_context() as context:
         np.testing.assert_array_equal(context.execute({"x": array})["y"], array.reshape(2, 12, 5))

@@ -62,12 +62,12 @@ def test_per_channel_layers_refuse() -> None:
         Scale(axis=3, shifted=False).getOutputDimensions(0, [source, vector])
     with pytest.raises(ShapeError, match="shifted"):
         Scale().getOutputDimensions(0, [source, TensorDesc(F32, (8,))])
+    fine = TensorDesc(F32, (8,))
     with pytest.raises(ShapeError, match="variance"):
-        fine = TensorDesc(F32, (8,))
         BatchNormalization().getOutputDimensions(0, [source, fine, fine, fine, vector])
 
 
-@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("size", [2, 5])
 @pytest.mark.parametrize("layout", FORMATS)
 def test_lrn(every_tactic: Check, rng: Any, layout: Format, size: int) -> None:
     source = rng.standard_normal((2, 32, 4, 5)).astype(np.float32)

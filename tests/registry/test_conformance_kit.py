@@ -307,6 +307,16 @@ class IgnoresTheEpilogue(Twice):
         return (Tactic("all"),)
 
 
+class WrongInIntegers(Twice):
+    def reference(self, inputs: Sequence[Any]) -> list[Any]:
+        return [inputs[0] + inputs[0]]
+
+    def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
+        np.add(inputs[0], inputs[0], out=outputs[0])
+        if outputs[0].dtype == np.int64:
+            outputs[0][...] += 1
+
+
 class IgnoresScales(Twice):
     def supportsFormat(self, combination: Combination) -> bool:
         return all(t.format.value == "linear" for t in (*combination.inputs, *combination.outputs))
@@ -342,6 +352,7 @@ class IgnoresScales(Twice):
         (OptionalFirst, "contract", "optional ones come last"),
         (IgnoresStrides, "slices of larger tensors", ""),
         (IgnoresTheEpilogue, "fusion on and off", "with epilogue (relu)"),
+        (WrongInIntegers, "integers", "int64[2x16x6x5]"),
         (IgnoresScales, "int8", "steps of its scale off"),
     ],
 )
@@ -495,6 +506,12 @@ def test_a_layer_that_could_be_recordable_gets_a_hint() -> None:
         assert text in result.message
         assert report.passed
     assert statuses(check(Twice, "recordable")) == {"recordable": "skipped"}
+
+
+def test_integers_that_mean_nothing_get_a_hint() -> None:
+    (result,) = check(Twice, "integers").results
+    assert result.status == "hint"
+    assert "accepts int32, int64" in result.message
 
 
 def test_layers_with_bodies_have_cases() -> None:

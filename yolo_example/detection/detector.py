@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -10,9 +11,21 @@ from PIL import Image
 from plugrt import Engine
 from plugrt.plugins import Array, PlanError, PlugrtError
 
-from ..layers import DetectionLayer
 from .boxes import Detection, place_in_picture, suppress_overlaps, to_detections
 from .pictures import Placement, letterboxed, stretched, to_array
+
+
+@runtime_checkable
+class DetectionHead(Protocol):
+    """What a layer must offer whose output holds boxes: those of yolo_example.layers do, and
+    any other that stands in for them."""
+
+    classes: int
+    names: tuple[str, ...]
+    letter_box: bool
+
+    def decode(self, values: Array, threshold: float) -> Array:
+        """The boxes in one image's output: see `DetectionLayer.decode`."""
 
 
 class Detector:
@@ -69,10 +82,13 @@ class Detector:
         return suppress_overlaps(np.concatenate(found), overlap)
 
 
-def _detection_layers(engine: Engine) -> dict[str, DetectionLayer]:
+def _detection_layers(engine: Engine) -> dict[str, DetectionHead]:
     """Every output's layer, by the output's name, which the parser takes from the layer."""
-    layers = {name: engine.layers.get(name) for name in engine.outputs}
-    heads = {name: x for name, x in layers.items() if isinstance(x, DetectionLayer)}
+    heads: dict[str, DetectionHead] = {}
+    for name in engine.outputs:
+        layer: object = engine.layers.get(name)
+        if isinstance(layer, DetectionHead):
+            heads[name] = layer
     if not heads:
         raise PlanError(
             f"no output of the plan ({', '.join(engine.outputs)}) is that of a yolo or region "

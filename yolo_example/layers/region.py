@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from plugrt.plugins import Array, attribute
@@ -31,3 +33,13 @@ class Region(DetectionLayer):
     def relative_sizes(self, height: int, width: int) -> Array:
         sizes = np.asarray(self.anchors, np.float32).reshape(-1, 2)
         return sizes / np.asarray([width, height], np.float32)
+
+    @classmethod
+    def exampleCases(cls) -> list[dict[str, Any]]:
+        """Examples for plugrt's conformance kit."""
+        values = np.random.default_rng(0).standard_normal((2, 14, 5, 6), np.float32)
+        sizes = {"classes": 2, "anchors": (1.5, 2.5, 3.0, 1.0)}
+        return [
+            {"inputs": [values], "attributes": sizes},
+            {"inputs": [values], "attributes": {**sizes, "softmax": False}},
+        ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from plugrt.plugins import (
     Array,
     Combination,
@@ -107,6 +109,17 @@ class Reorg(LayerPlugin):
         _, wide, rows, columns = x.shape if self.order == "darknet" else result
         blocks = x.reshape(images, wide // (s * s), rows, s, columns, s)
         return [blocks.transpose(0, 3, 5, 1, 2, 4).reshape(result)]
+
+    @classmethod
+    def exampleCases(cls) -> list[dict[str, Any]]:
+        """Examples for plugrt's conformance kit."""
+        values = np.random.default_rng(0).standard_normal((2, 8, 4, 6), np.float32)
+        return [
+            {"inputs": [values], "attributes": {"order": "darknet"}},
+            {"inputs": [values[:, :3]], "attributes": {"order": "blocks"}},
+            {"inputs": [values], "attributes": {"reverse": True}},
+            {"inputs": [values], "attributes": {"stride": 1}},
+        ]
 
 
 def _indivisible(extent: DimLike, divisor: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from plugrt.plugins import Array, attribute
@@ -57,3 +59,15 @@ class Yolo(DetectionLayer):
     def relative_sizes(self, height: int, width: int) -> Array:
         sizes = np.asarray(self.anchors, np.float32).reshape(-1, 2)[list(self.used_anchors)]
         return sizes / np.asarray(self.image_size[::-1], np.float32)
+
+    @classmethod
+    def exampleCases(cls) -> list[dict[str, Any]]:
+        """Examples for plugrt's conformance kit."""
+        values = np.random.default_rng(0).standard_normal((2, 14, 5, 6), np.float32)
+        sizes = {"classes": 2, "anchors": (10, 13, 16, 30)}
+        return [
+            {"inputs": [values], "attributes": sizes},
+            {"inputs": [values], "attributes": {**sizes, "scale_x_y": 1.05}},
+            {"inputs": [values], "attributes": {**sizes, "new_coords": True}},
+            {"inputs": [values[:, :7]], "attributes": {**sizes, "mask": (1,)}},
+        ]

@@ -157,7 +157,10 @@ class WeightsFile:
         last = next((x for x in reversed(layers) if x.blobs()), None)
         behind = f"layer {last.name}, the last one with weights" if last else "the header"
         damage = describe_damage(self._bytes)
-        advice = damage or "the weights belong to another network: give the cfg they belong to"
+        advice = damage or (
+            "the weights belong to another network, or something was appended: give the cfg "
+            "they belong to, or get them again"
+        )
         return ModelError(
             f"{self.path}: byte offset {end}: {self.unread} bytes are left over behind "
             f"{behind}; {advice}"

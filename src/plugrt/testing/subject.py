@@ -14,6 +14,8 @@ from .configurations import NARROW_FLOATS, configurations, has_bodies
 from .execution import Configuration
 from .outcome import NotApplicable
 
+MAIN_CASES = 3
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -22,6 +24,11 @@ class Subject:
     layer_class: type[LayerPlugin]
     cases: tuple[Case, ...]
     registry: Registry
+
+    @property
+    def main_cases(self) -> tuple[Case, ...]:
+        """The first cases, of various ranks: enough where the attributes hardly matter."""
+        return self.cases[:MAIN_CASES]
 
     @property
     def has_reference(self) -> bool:
@@ -49,12 +56,12 @@ class Subject:
         return NotApplicable(text)
 
     def runnable(self) -> list[tuple[Case, Configuration]]:
-        """Each case with the first configuration that needs no sharing of memory.
+        """Each main case with the first configuration that needs no sharing of memory.
 
         Raises NotApplicable when no case can run.
         """
         found = []
-        for case in self.cases:
+        for case in self.main_cases:
             offers = configurations(case, self.registry)
             first = next((c for c in offers if c.tactic.accumulates_into is None), None)
             if first is not None:

@@ -13,21 +13,24 @@ struct yolo {
 };
 
 /* e^x for |x| <= 87, beyond that at the bound: x = n ln 2 + r by two-part ln 2 (Cody and Waite),
- * e^r by its Taylor series to r^7, 2^n through the exponent bits. */
-static inline float exponential(float x)
+ * e^r by its Taylor series to r^7, 2^n through the exponent bits.  Inlined in any case: a call
+ * would leave the instruction set of the caller's clone. */
+static inline __attribute__((always_inline)) float exponential(float x)
 {
     const float to_integer = 12582912.0f; /* 1.5 * 2^23 */
-    const float factors[]
-        = {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f};
     x = x < -87.0f ? -87.0f : x; /* NaN stays */
     x = x > 87.0f ? 87.0f : x;
     const float shifted = x * 1.44269504f + to_integer;
     const float n = shifted - to_integer;
     float r = x - n * 0.693359375f;
     r = r - n * -2.12194440e-4f;
-    float series = 1.0f / 5040.0f;
-    for (int k = 0; k < 7; k++)
-        series = series * r + factors[k];
+    float series = 1.0f / 5040.0f * r + 1.0f / 720.0f;
+    series = series * r + 1.0f / 120.0f;
+    series = series * r + 1.0f / 24.0f;
+    series = series * r + 1.0f / 6.0f;
+    series = series * r + 0.5f;
+    series = series * r + 1.0f;
+    series = series * r + 1.0f;
     uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + 127u) << 23;

@@ -23,7 +23,7 @@ def integer_types(subject: Subject) -> None:
     """
     ran = 0
     strange: dict[str, None] = {}
-    for case in subject.cases:
+    for case in subject.main_cases:
         if not any(DataType.of(array.dtype) is DataType.FLOAT32 for array in case.inputs):
             continue
         for dtype in TYPES:

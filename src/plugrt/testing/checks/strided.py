@@ -15,7 +15,7 @@ from ..subject import Subject
 def slices(subject: Subject) -> None:
     """Where a tactic takes strided tensors: right results, and nothing beside them touched."""
     ran = 0
-    for case in subject.cases:
+    for case in subject.main_cases:
         expected = subject.expected(case)
         for configuration in configurations(case, subject.registry, strided=True):
             tactic = configuration.tactic

@@ -1,4 +1,4 @@
-/* What a kernel may do to a result before it stores it. */
+/* What a kernel may do to results before it stores them. */
 #ifndef TWIN_ACTIVATION_H
 #define TWIN_ACTIVATION_H
 
@@ -11,17 +11,5 @@ struct activation {
     int32_t kind;
     float slope, low, high;
 };
-
-static inline __attribute__((always_inline)) float activated(
-    const struct activation *activation, float value)
-{
-    if (activation->kind == LEAK)
-        return value > 0 ? value : value * activation->slope;
-    if (activation->kind == LIMIT) {
-        value = value < activation->low ? activation->low : value;
-        return value > activation->high ? activation->high : value;
-    }
-    return value;
-}
 
 #endif

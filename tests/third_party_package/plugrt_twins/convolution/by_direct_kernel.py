@@ -18,11 +18,8 @@ TACTIC = Tactic(
     "direct", strided_inputs=frozenset({0}), strided_outputs=frozenset({0}), priority=-1
 )
 
-LANES = 16
-"""Filters that the kernel computes side by side."""
-
-LAYOUT = "TTTT" + "i" * 5 + "3i3i" + "3i3i3i3i" + "i3f" + "5q5q"
-"""struct direct in direct.c."""
+LAYOUT = "TTTT" + "i" * 6 + "3i3i" + "3i3i3i3i" + "i3f" + "5q5q"
+"""struct direct in direct.h."""
 
 FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
@@ -49,17 +46,19 @@ class DirectKernel:
     ) -> None:
         problem, groups = self._problem, self._problem.groups
         source, weights = inputs[:2]
+        filters = output.shape[1] // groups
+        lanes = 8 if filters <= 8 else 16
         packed = stream.store.pack(
-            ("plugrt-twins direct convolution", weights.digest, groups),
-            lambda: pack(cast(Array, weights.desc.value), groups),
+            ("plugrt-twins direct convolution", weights.digest, groups, lanes),
+            lambda: pack(cast(Array, weights.desc.value), groups, lanes),
         )
         window = problem.window.in_three_dimensions()
         has_bias = problem.bias is not None
         stream.launch(
             kernels.kernel("twins_direct_convolution", LAYOUT),
             source, packed, inputs[2] if has_bias else packed, output,
-            int(has_bias), source.shape[0], groups,
-            source.shape[1] // groups, output.shape[1] // groups,
+            int(has_bias), lanes, source.shape[0], groups,
+            source.shape[1] // groups, filters,
             three(source.shape[2:], 1), three(output.shape[2:], 1),
             window.size, window.strides, window.dilations, window.before,
             *self._activation, _strides(source.desc), _strides(output.desc),
@@ -80,15 +79,15 @@ def methods(problem: Problem, is_needed: bool) -> Iterator[DirectKernel]:
         yield DirectKernel(problem, activation)
 
 
-def pack(weights: Array, groups: int) -> Array:
-    """[M, C / groups, window...] -> [groups, blocks of LANES filters, window, C / groups, LANES]
-    with zeros for the filters that the last block of a group lacks."""
+def pack(weights: Array, groups: int, lanes: int) -> Array:
+    """[M, C / groups, window...] -> [groups, blocks of filters, window, C / groups, lanes], with
+    zeros for the filters that the last block of a group lacks."""
     filters, channels = weights.shape[:2]
     per_group = filters // groups
-    missing = -per_group % LANES
+    missing = -per_group % lanes
     grouped = weights.astype(np.float32).reshape(groups, per_group, channels, -1)
     whole = np.pad(grouped, [(0, 0), (0, missing), (0, 0), (0, 0)])
-    blocks = whole.reshape(groups, -1, LANES, channels, whole.shape[-1])
+    blocks = whole.reshape(groups, -1, lanes, channels, whole.shape[-1])
     return np.ascontiguousarray(blocks.transpose(0, 1, 4, 3, 2))
 
 

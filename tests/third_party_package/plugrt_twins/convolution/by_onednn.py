@@ -26,11 +26,11 @@ from .problem import Problem
 CONVOLUTION = "onednn:"
 PRODUCT = "matmul:"
 
-SLOW = ("gemm", "sse41")
-"""Parts of the names of convolutions that only serve where there are no others."""
+SLOW = ("gemm:jit", "gemm_s8u8s32", "sse41")
+"""Parts of the names of implementations that only serve where there are no others."""
 
 EXACT = ("vnni", "amx")
-"""Parts of the names of 8-bit convolutions that sum in 32 bits; others may saturate."""
+"""Parts of the names of 8-bit implementations that sum in 32 bits; others may saturate."""
 
 
 class OneDnnMethod:
@@ -170,11 +170,10 @@ def products(problem: Problem) -> Iterator[OneDnnMethod]:
         except DeviceError:
             continue
         for primitive in _preferred(found):
-            if "gemm" not in primitive.implementation:
-                yield OneDnnMethod(
-                    problem, primitive, fused, scales, plain,
-                    family=PRODUCT, held=held, takes_slices=True,
-                )  # fmt: skip
+            yield OneDnnMethod(
+                problem, primitive, fused, scales, plain,
+                family=PRODUCT, held=held, takes_slices=True,
+            )  # fmt: skip
 
 
 def _pixels(desc: TensorDesc) -> onednn.MemoryDesc:

@@ -165,6 +165,9 @@ class Convolution(LayerPlugin):
 
 def methods(problem: Problem) -> Iterator[Method]:
     """Every way that might be the fastest."""
+    in_8_bits = eight_bits.fits(problem.source, problem.weights, problem.output)
+    if not problem.is_float32 and not in_8_bits:
+        return
     good = False
     for family in (by_onednn.convolutions, by_onednn.products):
         for method in family(problem):
