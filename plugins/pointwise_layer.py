@@ -8,7 +8,8 @@ from typing import Any
 from .data_types import DataType
 from .dims import DimLike, Shape, dim_max, format_shape
 from .errors import PluginError, ShapeError
-from .expression import Expression, Input, evaluate, inputs_of
+from .epilogue import Epilogue
+from .expression import Expression, Input, evaluate, inputs_of, rename, rounded
 from .layer import LayerPlugin
 from .stream import Stream
 from .tactics import Combination, Tactic, TacticRequest
@@ -51,7 +52,10 @@ class PointwiseLayer(LayerPlugin):
             d for d in combination.inputs if d.rank == output.rank and d.shape == output.shape
         ]
         rest = [d for d in combination.inputs if d not in full]
-        if any(d.quantization for d in (*combination.inputs, output)):
+        if any(
+            d is not None and d.quantization is not None and d.quantization.axis is not None
+            for d in (*combination.inputs, output)
+        ):
             return False
         return all(d.format is output.format for d in full) and all(
             d.format is output.format or d.format.value == "linear" for d in rest
@@ -60,7 +64,9 @@ class PointwiseLayer(LayerPlugin):
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         from .native import pointwise
 
-        if not pointwise.supports(self._composed(request.epilogue, len(request.inputs))):
+        output = request.outputs[0]
+        expression = self._composed(request.epilogue, request.inputs, output)
+        if not pointwise.supports(expression, request.inputs, output):
             return ()
         aliasable = frozenset(
             k for k, desc in enumerate(request.inputs)
@@ -80,21 +86,23 @@ class PointwiseLayer(LayerPlugin):
     ) -> None:
         from .native import pointwise
 
-        expression = self._composed(self.epilogue, len(inputs))
+        descs = [view.desc for view in inputs]
+        expression = self._composed(self.epilogue, descs, outputs[0].desc)
         pointwise.record(stream, expression, inputs, outputs[0])
 
-    def _composed(self, epilogue: Any, inputs: int) -> Expression:
-        """The layer's expression with the epilogue's behind it."""
-        from .expression import rename
-
+    def _composed(
+        self, epilogue: Epilogue, inputs: Sequence[TensorDesc], output: TensorDesc
+    ) -> Expression:
+        """The layer's expression with the epilogue's behind it, from stored values to stored
+        values."""
         mine = self.pointwise()
-        first = inputs - epilogue.operands
+        first = len(inputs) - epilogue.operands
         whole = epilogue.composed()
         shift: dict[Input, Expression] = {
             leaf: mine if leaf.index == 0 else Input(first + leaf.index - 1, leaf.axis)
             for leaf in inputs_of(whole)
         }
-        return rename(whole, shift)
+        return through_storage(rename(whole, shift), inputs, output)
 
 
 class UnaryPointwise(PointwiseLayer):
@@ -104,6 +112,25 @@ class UnaryPointwise(PointwiseLayer):
 
     def getOutputDataType(self, index: int, inputTypes: Sequence[DataType]) -> DataType:
         return inputTypes[0]
+
+
+def through_storage(
+    expression: Expression, inputs: Sequence[TensorDesc], output: TensorDesc
+) -> Expression:
+    """An expression over real values as one over what is stored, by the tensors' scales.
+
+    Scales are per tensor. A function of one 8-bit tensor then runs as a table.
+    """
+    real: dict[Input, Expression] = {}
+    for leaf in inputs_of(expression):
+        scale = inputs[leaf.index].quantization
+        if scale is not None:
+            real[leaf] = (leaf - scale.zero_point[0]) * scale.scale[0]
+    value = rename(expression, real) if real else expression
+    if output.quantization is None:
+        return value
+    scaled = value / output.quantization.scale[0]
+    return rounded(scaled) + output.quantization.zero_point[0]
 
 
 def broadcast_shapes(shapes: Sequence[Shape], owner: str) -> Shape:
