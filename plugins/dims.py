@@ -15,7 +15,7 @@ from typing import Union
 
 from .errors import ShapeError
 
-DimLike = Union[int, "Dim"]  # noqa: UP007 - a name that is not defined yet
+DimLike = Union[int, "Dim"]
 
 DATA_DEPENDENT = "@size"
 """Prefix of a data-dependent symbol's name until the core has qualified it."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from .data_types import DataType
 from .dims import DimLike, Shape, dim_max, format_shape
-from .errors import PluginError, ShapeError
 from .epilogue import Epilogue
+from .errors import PluginError, ShapeError
 from .expression import Expression, Input, evaluate, inputs_of, rename, rounded
 from .layer import LayerPlugin
 from .stream import Stream

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
 
 from ...plugin_registry import Registry
 from ...plugins import LayerPlugin, PlanError, PlugrtError, TensorDesc
-from ..devices.cpu import CpuDevice
+from ..atomic_file import write_atomically
+from ..devices.cpu import CpuDevice, warn_without_onednn
 from ..runtime.context import ExecutionContext
 from ..runtime.planned import PlannedNetwork
 from ..runtime.weight_store import PackedWeights
@@ -36,6 +36,7 @@ class Engine:
         self._packed = PackedWeights()
         self._initialised: list[LayerPlugin] = []
         self._closed = False
+        warn_without_onednn()
         self._initialise(planned)
 
     # ---- plans ----------------------------------------------------------------------------
@@ -46,17 +47,7 @@ class Engine:
 
     def save(self, path: PathLike) -> None:
         """Write the plan beside its place and rename it, so that no half file is ever seen."""
-        target = Path(path)
-        data = self.to_bytes()
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(Path(path), self.to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes, registry: Registry | None = None) -> Engine:
@@ -161,9 +152,3 @@ class Engine:
         except BaseException:
             self.close()
             raise
-
-
-def _umask() -> int:
-    value = os.umask(0)
-    os.umask(value)
-    return value

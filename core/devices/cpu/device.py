@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,19 @@ class CpuDevice(DevicePlugin):
 
     def formats(self) -> Sequence[Format]:
         return (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16, Format.LINEAR)
+
+
+@cache
+def warn_without_onednn() -> None:
+    """Say once per process that the fast kernels are missing, and what to do."""
+    from ....plugins.native import onednn
+
+    reason = onednn.unavailable_reason()
+    if reason is not None:
+        warnings.warn(
+            f"{reason}; until then layers run on plugrt's own kernels, many times slower",
+            RuntimeWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 @cache
