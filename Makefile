@@ -21,6 +21,7 @@ help:
 	@echo 'make demo       detect the objects of a picture [CFG= WEIGHTS= NAMES= IMAGE=]'
 	@echo 'make test       set up, ruff, mypy, import-linter, pytest'
 	@echo 'make test-full  the same with the long suites'
+	@echo 'make bench      measure everything, rewrite docs/performance.md [PLUGRT_DATA=]'
 	@echo 'make setup      .venv with both distributions, editable'
 	@echo 'make lint       ruff, mypy, import-linter'
 	@echo 'make clean      remove builds, caches and .venv'

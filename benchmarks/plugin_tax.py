@@ -12,8 +12,9 @@ A2 takes A's timing cache as it is, and B takes it with the types' names exchang
 apart from the type, the key of a twin's candidate must be equal to the built-in's, or B would
 have to measure, which counts as a failure.
 
-Where an engine's memory lies decides up to some percent of its speed. Contexts are therefore
-made anew several times, and the interval is bootstrapped over those rounds.
+Where an engine's weights and buffers lie decides up to some percent of its speed. The engines
+are therefore loaded anew from their plans several times, and the interval is bootstrapped over
+those rounds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +68,20 @@ NETS = {
         "darknet/models/yolo-fastest-1.1/yolo-fastest-1.1.cfg",
         "darknet/models/yolo-fastest-1.1/yolo-fastest-1.1.weights",
     ),
-    "yolov3-tiny": Net("darknet/cfg/yolov3-tiny.cfg"),
+    "yolov3-tiny": Net("darknet/cfg/pjreddie/yolov3-tiny.cfg"),
 }
 
 
 @contextmanager
 def twins_installed() -> Iterator[plugrt.Registry]:
     """A registry that knows the twins; they are installed by pip into a passing folder."""
+    tests = REPOSITORY / "tests"
     with tempfile.TemporaryDirectory() as folder:
-        script = [sys.executable, str(REPOSITORY / "tests" / "install_distribution.py")]
-        source = str(REPOSITORY / "tests" / "third_party_package")
-        subprocess.run([*script, source, "--target", folder], check=True)
+        script = [sys.executable, str(tests / "build_wheel.py"), str(tests / "third_party_package")]
+        result = subprocess.run([*script, folder], check=True, stdout=subprocess.PIPE, text=True)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        offline = ["--no-index", "--no-deps", "--target", folder]
+        subprocess.run([*pip, *offline, result.stdout.strip()], check=True)
         sys.path.insert(0, folder)
         try:
             yield plugrt.Registry.discover()
@@ -115,7 +120,10 @@ class Contestants:
     """The three engines of one net."""
 
     engines: dict[str, plugrt.Engine]
-    remeasured: int
+    registries: dict[str, plugrt.Registry]
+    layers: dict[str, list[str]]
+    """Types of the layers in each network, before anything was fused."""
+    remeasured: int = 0
     """Times that B's build could not find in the cache."""
 
 
@@ -124,19 +132,24 @@ def build_contestants(
 ) -> Contestants:
     """A, its control A2, and B."""
 
-    def build(registry: plugrt.Registry, cache: plugrt.TimingCache) -> plugrt.Engine:
+    found = Contestants({}, {}, {})
+
+    def build(name: str, registry: plugrt.Registry, cache: plugrt.TimingCache) -> None:
         network = plugrt.Network("net", registry)
         fill(network)
+        found.registries[name] = registry
+        found.layers[name] = [layer.plugin.type for layer in network.layers]
         config = plugrt.BuilderConfig(threads=threads, max_batch_size=1, timing_cache=cache)
-        return plugrt.build(network, config)
+        found.engines[name] = plugrt.build(network, config)
 
     cache = plugrt.TimingCache(fingerprint(registry))
-    engines = {"A": build(registry, cache)}
+    build("A", registry, cache)
+    build("A2", registry, cache)
     shared = renamed(cache, twins)
     known = len(shared.seconds)
-    engines["B"] = build(taken_over(registry, twins), shared)
-    engines["A2"] = build(registry, cache)
-    return Contestants(engines, len(shared.seconds) - known)
+    build("B", taken_over(registry, twins), shared)
+    found.remeasured = len(shared.seconds) - known
+    return found
 
 
 def fingerprint(registry: plugrt.Registry) -> Mapping[str, str]:
@@ -169,23 +182,23 @@ def anatomy(engine: plugrt.Engine, inputs: Mapping[str, np.ndarray]) -> dict[str
 
 
 def measure(
-    engines: Mapping[str, plugrt.Engine], inputs: Mapping[str, np.ndarray], seconds: float,
-    rounds: int,
+    contestants: Contestants, inputs: Mapping[str, np.ndarray], seconds: float, rounds: int
 ) -> tuple[dict[str, list[np.ndarray]], int]:
-    """Medians of blocks of calls: for each engine one array per round of fresh contexts."""
-    times: dict[str, list[np.ndarray]] = {name: [] for name in engines}
-    names = sorted(engines)
+    """Medians of blocks of calls, for each engine one array per round; and the blocks in all."""
+    names = sorted(contestants.engines)
+    plans = {name: engine.to_bytes() for name, engine in contestants.engines.items()}
+    times: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for number in range(rounds):
         shift = number % len(names)
-        order = names[shift:] + names[:shift]  # nobody always gets the first pages
+        order = names[shift:] + names[:shift]  # nobody always has the first pages or turns
         with ExitStack() as stack:
-            contexts = {n: stack.enter_context(engines[n].create_context()) for n in order}
-            found = alternate(
-                {n: (lambda c=c: c.execute(inputs)) for n, c in contexts.items()},
-                seconds / rounds,
-            )
-        for name, blocks in found.items():
-            times[name].append(blocks)
+            runs: dict[str, Callable[[], object]] = {}
+            for name in order:
+                engine = plugrt.Engine.from_bytes(plans[name], contestants.registries[name])
+                context = stack.enter_context(stack.enter_context(engine).create_context())
+                runs[name] = partial(context.execute, inputs)
+            for name, blocks in alternate(runs, seconds / rounds).items():
+                times[name].append(blocks)
     return times, sum(map(len, times[names[0]]))
 
 
@@ -222,16 +235,16 @@ def tax(
         inputs = {input_name: image}
         plans = {key: anatomy(engine, inputs) for key, engine in engines.items()}
         differing = sorted(k for k in plans["A"] if plans["A"][k] != plans["B"][k])
-        used = {p.type for p in engines["B"].layers.values()}
+        used = {p.type for p in engines["B"].layers.values()} | set(contestants.layers["B"])
         leftover = used & set(twins)
-        times, blocks = measure(engines, inputs, seconds, rounds)
+        times, blocks = measure(contestants, inputs, seconds, rounds)
     ratios = {f"{n}/A": paired_ratio(times[n], times["A"]) for n in ("B", "A2")}
-    within = all(1 - LIMIT <= r.low and r.high <= 1 + LIMIT for r in ratios.values())
+    within = all(r.low >= 1 - LIMIT and r.high <= 1 + LIMIT for r in ratios.values())
     return {
         "net": name,
         "batch": 1,
         "threads": threads,
-        "twins": sorted(used & set(twins.values())),
+        "twins": {t: contestants.layers["B"].count(t) for t in sorted(used & set(twins.values()))},
         "denied_types_left": sorted(leftover),
         "commands": {n: p["commands"] for n, p in plans.items()},
         "arena_bytes": {n: p["arena_bytes"] for n, p in plans.items()},
@@ -255,7 +268,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nets", nargs="+", choices=sorted(NETS), default=sorted(NETS))
     parser.add_argument("--seconds", type=float, default=120.0, help="per net (default 120)")
-    parser.add_argument("--rounds", type=int, default=12, help="of fresh contexts (default 12)")
+    parser.add_argument("--rounds", type=int, default=12, help="engines are loaded anew in each")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()

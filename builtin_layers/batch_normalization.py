@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..plugins import (
     Expression,
     Input,
-    LayerNode,
-    Patch,
     PointwiseLayer,
     Shape,
     ShapeError,
@@ -64,28 +60,6 @@ class BatchNormalization(PerChannelLayer):
         x, (scale, shift, mean, variance) = Input(0), (Input(k, self.axis) for k in range(1, 5))
         deviation = sqrt(variance + self.epsilon) + self.outer_epsilon
         return (x - mean) / deviation * scale + shift
-
-    def rewrite(self, view: LayerNode) -> Patch | None:
-        """Constant statistics become one factor and one shift per channel."""
-        vectors = [None if node is None else node.desc.value for node in view.inputs[1:]]
-        if view.inputs[0] is None or any(v is None or v.dtype == object for v in vectors):
-            return None
-        scale, shift, mean, variance = (np.asarray(v, np.float64) for v in vectors)
-        factor = scale / (np.sqrt(variance + self.epsilon) + self.outer_epsilon)
-        moved = shift - mean * factor
-        if not (np.isfinite(factor).all() and np.isfinite(moved).all()):
-            return None
-        dtype = view.inputs[0].desc.dtype.numpy
-        patch = Patch()
-        constants = [
-            patch.add_constant(f"{view.name}.{name}", value.astype(dtype))
-            for name, value in (("factor", factor), ("shift", moved))
-        ]
-        (result,) = patch.add_layer(
-            Scale(axis=self.axis), [view.inputs[0], *constants], view.name
-        )
-        patch.replace(view.outputs[0], result)
-        return patch
 
 
 class Scale(PerChannelLayer):

@@ -26,12 +26,36 @@
 
 /* Compiles a function for AVX-512, AVX2 and the baseline, and picks one when it is loaded.  Put
  * it on the function that does the work of one thread: the body of an OpenMP region is not
- * cloned with the function around it. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
+ * cloned with the function around it.  The architectures are levels, not processors: with
+ * "arch=haswell" GCC asks whether this is a Haswell, and every other processor gets the baseline. */
+#if defined(__x86_64__) && defined(__GLIBC__) && __GNUC__ >= 12 && !defined(__clang__)
 #define TARGET_CLONES                                                                        \
-    __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define TARGET_CLONES
+#endif
+
+/* One of name_portable, name_avx2 and name_avx512, the best for this processor: for code with
+ * vector types, which are lowered for the instruction set of the file that they stand in. Such a
+ * file begins with `#pragma GCC target(...)`; see convolution/direct_avx2.c. */
+#if defined(__x86_64__)
+#define BEST_OF(name)                                                                        \
+    (plugrt_has_avx512() ? name##_avx512 : plugrt_has_avx2() ? name##_avx2 : name##_portable)
+
+static inline int plugrt_has_avx512(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512vl");
+}
+
+static inline int plugrt_has_avx2(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#else
+#define BEST_OF(name) name##_portable
 #endif
 
 #endif

@@ -8,6 +8,7 @@ from ..plugins import (
     Array,
     Combination,
     DataType,
+    DeviceError,
     Format,
     LayerPlugin,
     Stream,
@@ -31,8 +32,7 @@ def tactics(request: TacticRequest) -> list[Tactic]:
 def is_plain(combination: Combination) -> bool:
     """True when every tensor is linear and not quantised, as references take them."""
     return all(
-        desc is None or (desc.format is Format.LINEAR and desc.quantization is None)
-        for desc in (*combination.inputs, *combination.outputs)
+        desc is None or _is_plain(desc) for desc in (*combination.inputs, *combination.outputs)
     )
 
 
@@ -50,7 +50,18 @@ def record_reference(
     outputs: Sequence[TensorView],
     stream: Stream,
 ) -> None:
-    """Record the layer's reference as a host callback."""
+    """Record the layer's reference as a host callback.
+
+    Raises DeviceError for what `tactics` would not offer: a plan tuned for natively run formats
+    or epilogues can come to a machine without what ran them.
+    """
+    descs = [view.desc for view in (*inputs, *outputs) if view is not None]
+    if layer.epilogue or not all(map(_is_plain, descs)):
+        described = ", ".join(map(str, descs))
+        raise DeviceError(
+            f"{layer.type} ({described}) was tuned for kernels that are missing here; build the "
+            "plan again on this machine, or install what `plugrt doctor` names"
+        )
     present = [view for view in inputs if view is not None]
 
     def run(arrays: list[Array], results: list[Array]) -> None:
@@ -60,3 +71,7 @@ def record_reference(
             result[...] = value
 
     stream.host_callback(run, present, outputs)
+
+
+def _is_plain(desc: TensorDesc) -> bool:
+    return desc.format is Format.LINEAR and desc.quantization is None

@@ -79,7 +79,7 @@ def worth_trying(found: Iterable[Primitive], wanted: str | None = None) -> list[
     return [p for p in kept if not any(n in p.implementation for n in LAST_RESORTS)] or kept[:1]
 
 
-LAST_RESORTS = ("gemm:jit", "gemm_s8u8s32", "sse41")
+LAST_RESORTS = ("gemm:jit", "gemm_s8u8s32", "simple_", "sse41")
 """Parts of names of implementations that are worth a try only where there is nothing else."""
 
 EXACT_IN_8_BITS = ("vnni", "amx")

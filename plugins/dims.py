@@ -52,7 +52,7 @@ class Operation:
         return f"{self.kind}({self.left},{self.right})"
 
 
-Atom = Union[Symbol, Operation]
+Atom = Symbol | Operation
 # One product: atoms with their powers, sorted; the empty product is the constant term.
 Product = tuple[tuple[Atom, int], ...]
 

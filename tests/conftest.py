@@ -44,16 +44,29 @@ def data_path() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def third_parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder on sys.path into which pip has installed plugrt-twins and plugrt-numpy-layer.
+def third_party_wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Wheels of plugrt-twins and plugrt-numpy-layer."""
+    folder, here = tmp_path_factory.mktemp("wheels"), Path(__file__).parent
+    wheels = []
+    for source in (here / "third_party_package", here / "numpy_only_package"):
+        script = [sys.executable, str(here / "build_wheel.py"), str(source), str(folder)]
+        result = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
+        wheels.append(Path(result.stdout.strip()))
+    return wheels
+
+
+@pytest.fixture(scope="session")
+def third_parties(
+    third_party_wheels: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The folder on sys.path into which pip has installed the two distributions.
 
     A registry sees them when it is made afterwards, by `Registry.discover()`.
     """
     folder = tmp_path_factory.mktemp("third_parties")
-    here = Path(__file__).parent
-    for source in (here / "third_party_package", here / "numpy_only_package"):
-        script = [sys.executable, str(here / "install_distribution.py"), str(source)]
-        subprocess.run([*script, "--target", str(folder)], check=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    offline = ["--no-index", "--no-deps", "--target", str(folder)]
+    subprocess.run([*pip, *offline, *map(str, third_party_wheels)], check=True)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     yield folder

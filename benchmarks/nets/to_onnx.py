@@ -19,7 +19,8 @@ def to_onnx(recipe: Recipe, batch: int | str = "N") -> onnx.ModelProto:
         _add(nodes, constants, step)
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *recipe.input_shape])
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4) for name in recipe.outputs
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4)
+        for name in recipe.outputs
     ]
     graph = helper.make_graph(nodes, "benchmark", [image], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)

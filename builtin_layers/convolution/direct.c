@@ -1,23 +1,11 @@
-/* Direct convolution: the parallel loop over rows, and the choice of instruction set. */
+/* Direct convolution: the parallel loop over rows. */
 #include "direct.h"
-
-static direct_row_function *row_function(int block)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512vl"))
-        return block == 8 ? plugrt_direct_row_8_avx512 : plugrt_direct_row_16_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return block == 8 ? plugrt_direct_row_8_avx2 : plugrt_direct_row_16_avx2;
-#endif
-    return block == 8 ? plugrt_direct_row_8_portable : plugrt_direct_row_16_portable;
-}
 
 LAYER_KERNEL(plugrt_convolution_direct)
 {
     const struct direct_arguments *a = args;
-    direct_row_function *compute_row = row_function(a->block);
+    direct_row_function *compute_row
+        = a->block == 8 ? BEST_OF(plugrt_direct_row_8) : BEST_OF(plugrt_direct_row_16);
     const float *input = plugrt_address(call, a->input);
     const float *weights = plugrt_address(call, a->weights);
     const float *bias = a->has_bias ? plugrt_address(call, a->bias) : NULL;

@@ -48,6 +48,14 @@ static inline void plugrt_seen(
     *end = to < from ? from : to;
 }
 
+/* Whether output `at` sees the input at every kernel position of the axis. */
+static inline int plugrt_sees_all(const struct direct_arguments *a, int axis, int at)
+{
+    int first, end;
+    plugrt_seen(a, axis, at, &first, &end);
+    return first == 0 && end == a->kernel[axis];
+}
+
 enum { DIRECT_TAPS = 256 };
 
 /* What the windows of a row have in common.  A tap is one element of a window. */
@@ -99,9 +107,12 @@ typedef void direct_row_function(
     const struct direct_arguments *arguments, const struct direct_row *row);
 
 direct_row_function plugrt_direct_row_8_portable, plugrt_direct_row_16_portable;
+direct_row_function plugrt_depthwise_row_8_portable, plugrt_depthwise_row_16_portable;
 #if defined(__x86_64__)
 direct_row_function plugrt_direct_row_8_avx2, plugrt_direct_row_16_avx2;
 direct_row_function plugrt_direct_row_8_avx512, plugrt_direct_row_16_avx512;
+direct_row_function plugrt_depthwise_row_8_avx2, plugrt_depthwise_row_16_avx2;
+direct_row_function plugrt_depthwise_row_8_avx512, plugrt_depthwise_row_16_avx512;
 #endif
 
 #endif

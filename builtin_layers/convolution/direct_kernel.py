@@ -1,6 +1,7 @@
-"""Convolution by our own C kernel: any float32 case, linear or channels-last, gaps in and out.
+"""Convolution by our own C kernels in float32, with gaps in and out.
 
-It serves first layers, slices, and machines without oneDNN.
+The direct kernel takes any case, linear or channels-last; it serves first layers and machines
+without oneDNN. The depthwise kernel takes channels-last tensors.
 """
 
 from __future__ import annotations
@@ -15,22 +16,30 @@ from ..activation import Activation, activation_of
 from ..sliding_window import spatial_in_three_dimensions
 from .problem import Candidate, ConvolutionProblem
 
-NAME = "direct"
+DIRECT = "direct"
+DEPTHWISE = "depthwise"
+NAMES = (DIRECT, DEPTHWISE)
+
 LAYOUT = "TTTT" + "i" * 6 + "3i3i" + "3i3i3i3i" + "i3f" + "5q5q"
 """struct direct_arguments in direct.h."""
+
+FEW_CHANNELS = 4
+"""Up to so many input channels the direct kernel may beat oneDNN."""
+
+LEAST_DEPTHWISE_CHANNELS = 8
+"""The shortest vector of depthwise.c."""
 
 FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
 
 class DirectConvolution(Candidate):
-    """The direct loops of direct.c."""
+    """The loops of direct.c or of depthwise.c."""
 
-    def __init__(self, problem: ConvolutionProblem, activation: Activation) -> None:
+    def __init__(self, problem: ConvolutionProblem, activation: Activation, name: str) -> None:
         self._problem = problem
         self._activation = activation
-        self.tactic = Tactic(
-            NAME, strided_inputs=frozenset({0}), strided_outputs=frozenset({0}), priority=-1
-        )
+        first = frozenset({0})
+        self.tactic = Tactic(name, strided_inputs=first, strided_outputs=first)
 
     def record(
         self,
@@ -41,18 +50,19 @@ class DirectConvolution(Candidate):
     ) -> None:
         problem = self._problem
         source, weights = inputs[0], inputs[1]
-        block = block_size(output.shape[1] // problem.groups)
+        name, groups = self.tactic.name, problem.groups
+        block = block_size(output.shape[1] // groups)
         packed = stream.store.pack(
-            ("direct convolution", weights.digest, problem.groups, block),
-            lambda: pack(_value(weights.desc), problem.groups, block),
+            ("convolution weights", weights.digest, name, groups, block),
+            lambda: _packed(weights.desc, name, groups, block),
         )
         has_bias = problem.bias is not None
         window = problem.window.in_three_dimensions()
         stream.launch(
-            kernels.kernel("plugrt_convolution_direct", LAYOUT),
+            kernels.kernel(f"plugrt_convolution_{name}", LAYOUT),
             source, packed, inputs[2] if has_bias else packed, output,
-            int(has_bias), block, source.shape[0], problem.groups,
-            source.shape[1] // problem.groups, output.shape[1] // problem.groups,
+            int(has_bias), block, source.shape[0], groups,
+            source.shape[1] // groups, output.shape[1] // groups,
             spatial_in_three_dimensions(source.shape[2:], 1),
             spatial_in_three_dimensions(output.shape[2:], 1),
             window.kernel, window.strides, window.dilations, window.before,
@@ -62,7 +72,7 @@ class DirectConvolution(Candidate):
 
 
 def candidates(problem: ConvolutionProblem, alone: bool) -> Iterator[DirectConvolution]:
-    """The kernel where it fits; not `alone` only where it has a chance to be the fastest."""
+    """The kernels that fit; not `alone` only those with a chance to be the fastest."""
     activation = activation_of(problem.epilogue)
     if (
         not kernels.available()
@@ -73,14 +83,22 @@ def candidates(problem: ConvolutionProblem, alone: bool) -> Iterator[DirectConvo
         or problem.output.format not in FORMATS
     ):
         return
-    few_channels = problem.groups == 1 and problem.source.sizes[1] <= 4
-    if alone or few_channels:
-        yield DirectConvolution(problem, activation)
+    channels = problem.source.sizes[1]
+    last = problem.has_formats(Format.CHANNELS_LAST, Format.CHANNELS_LAST)
+    if alone and problem.is_depthwise and channels >= LEAST_DEPTHWISE_CHANNELS and last:
+        yield DirectConvolution(problem, activation, DEPTHWISE)
+    elif alone or (problem.groups == 1 and channels <= FEW_CHANNELS):
+        yield DirectConvolution(problem, activation, DIRECT)
 
 
 def block_size(outputs: int) -> int:
     """Output channels that the kernel computes side by side."""
     return 8 if outputs <= 8 else 16
+
+
+def pack_depthwise(weights: Array) -> Array:
+    """[C, 1, kernel...] -> [kernel, C]."""
+    return np.ascontiguousarray(weights.reshape(weights.shape[0], -1).T.astype(np.float32))
 
 
 def pack(weights: Array, groups: int, block: int) -> Array:
@@ -96,10 +114,12 @@ def pack(weights: Array, groups: int, block: int) -> Array:
     return np.ascontiguousarray(split.transpose(0, 1, 4, 3, 2))
 
 
-def _value(desc: TensorDesc) -> Array:
-    if desc.value is None:
+def _packed(weights: TensorDesc, name: str, groups: int, block: int) -> Array:
+    if weights.value is None:
         raise ValueError("weights that are packed must be constant")
-    return desc.value
+    if name == DEPTHWISE:
+        return pack_depthwise(weights.value)
+    return pack(weights.value, groups, block)
 
 
 def _strides(desc: TensorDesc) -> tuple[int, ...]:

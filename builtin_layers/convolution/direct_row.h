@@ -13,6 +13,7 @@
 #define ACTIVATE NAMED(activate, ROW)
 #define ADD NAMED(add, ROW)
 #define STEP NAMED(step, ROW)
+#define SINGLE NAMED(single, ROW)
 
 typedef float VECTOR __attribute__((vector_size(BLOCK * sizeof(float))));
 typedef int32_t MASK __attribute__((vector_size(BLOCK * sizeof(int32_t))));
@@ -73,13 +74,23 @@ static inline __attribute__((always_inline)) void STEP(const struct direct_argum
 #pragma GCC unroll 8
     for (int p = 0; p < points; p++) {
         float *output = row->output + (x + p) * a->output_stride[4];
-        ACTIVATE(&a->activation, &sum[p]);
+        VECTOR value = sum[p];
+        ACTIVATE(&a->activation, &value);
         if (a->output_stride[1] == 1 && row->channels == BLOCK)
-            memcpy(output, &sum[p], sizeof sum[p]);
+            memcpy(output, &value, sizeof value);
         else
             for (int m = 0; m < row->channels; m++)
-                output[m * a->output_stride[1]] = sum[p][m];
+                output[m * a->output_stride[1]] = value[m];
     }
+}
+
+/* One output alone: at the borders, and in rows shorter than a step. */
+static __attribute__((noinline)) void SINGLE(const struct direct_arguments *a,
+    const struct direct_row *row, const struct direct_taps *taps, int x)
+{
+    int first, end;
+    plugrt_seen(a, 2, x, &first, &end);
+    STEP(a, row, taps, x, first, end, 1);
 }
 
 void ROW(const struct direct_arguments *a, const struct direct_row *row)
@@ -87,21 +98,19 @@ void ROW(const struct direct_arguments *a, const struct direct_row *row)
     const int width = a->output_size[2];
     struct direct_taps taps;
     plugrt_find_taps(a, row, BLOCK, &taps);
-    int x = 0;
-    while (x < width) {
-        int first, end, last_first, last_end;
-        plugrt_seen(a, 2, x, &first, &end);
-        if (x + POINTS <= width) {
-            plugrt_seen(a, 2, x + POINTS - 1, &last_first, &last_end);
-            if (first == 0 && last_first == 0 && end == a->kernel[2] && last_end == end) {
-                STEP(a, row, &taps, x, 0, end, POINTS);
-                x += POINTS;
-                continue;
-            }
-        }
-        STEP(a, row, &taps, x, first, end, 1);
-        x++;
+    int begin = 0, end = width; /* of the points whose windows lose no column to padding */
+    for (; begin < width && !plugrt_sees_all(a, 2, begin); begin++)
+        SINGLE(a, row, &taps, begin);
+    for (; end > begin && !plugrt_sees_all(a, 2, end - 1); end--)
+        SINGLE(a, row, &taps, end - 1);
+    if (end - begin < POINTS) {
+        for (int x = begin; x < end; x++)
+            SINGLE(a, row, &taps, x);
+        return;
     }
+    /* The last step may compute some points a second time. */
+    for (int x = begin; x < end; x += POINTS)
+        STEP(a, row, &taps, x + POINTS <= end ? x : end - POINTS, 0, a->kernel[2], POINTS);
 }
 
 #undef JOIN
@@ -111,6 +120,7 @@ void ROW(const struct direct_arguments *a, const struct direct_row *row)
 #undef ACTIVATE
 #undef ADD
 #undef STEP
+#undef SINGLE
 #undef ROW
 #undef BLOCK
 #undef POINTS

@@ -28,9 +28,6 @@ from . import direct_kernel, matrix_product, onednn_convolution, rewrite
 from .problem import Candidate, ConvolutionProblem
 from .reference import convolve
 
-FEW_CHANNELS = 4
-"""Up to so many input channels a first layer reads linear images and writes another format."""
-
 
 class Convolution(LayerPlugin):
     """Convolution over 1 to 3 spatial dimensions (cross-correlation, as everywhere).
@@ -101,7 +98,7 @@ class Convolution(LayerPlugin):
         return weights_quantization(value) if index == 1 and value is not None else None
 
     def rewrite(self, view: LayerNode) -> Patch | None:
-        return rewrite.absorb_affine(self, view)
+        return rewrite.absorb_affine(self, view) or rewrite.absorb_padding(self, view)
 
     # ---- formats and tactics --------------------------------------------------------------
 
@@ -122,7 +119,7 @@ class Convolution(LayerPlugin):
         return (
             source.format is Format.LINEAR
             and isinstance(channels, int)
-            and channels <= FEW_CHANNELS
+            and channels <= direct_kernel.FEW_CHANNELS
         )
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
@@ -186,5 +183,5 @@ def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Itera
             # Plain matrix products over copied windows lose against direct loops.
             count += "gemm" not in candidate.tactic.name
             yield candidate
-    if tactic in (None, direct_kernel.NAME):
+    if tactic is None or tactic in direct_kernel.NAMES:
         yield from direct_kernel.candidates(problem, alone=not count)

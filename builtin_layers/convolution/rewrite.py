@@ -1,4 +1,5 @@
-"""Folding what follows a convolution into its weights."""
+"""Folding what surrounds a convolution: what follows into its weights, zeros before into its
+padding."""
 
 from __future__ import annotations
 
@@ -9,9 +10,30 @@ import numpy as np
 
 from ...plugins import Array, DataType, LayerNode, Patch, TensorNode
 from ...plugins.expression import Expression, affine, evaluate, inputs_of
+from ..pad import Pad
 
 if TYPE_CHECKING:
     from .layer import Convolution
+
+
+def absorb_padding(layer: Convolution, view: LayerNode) -> Patch | None:
+    """Zeros that a Pad puts round the image become the convolution's own padding."""
+    source = view.inputs[0]
+    before = None if source is None else source.producer
+    if source is None or before is None or not isinstance(before.plugin, Pad):
+        return None
+    begins, ends = before.plugin.borders(source.desc.shape)
+    image_only = not any((*begins[:2], *ends[:2])) and min(*begins, *ends) >= 0
+    if before.plugin.value != 0 or not image_only or source.desc.quantization is not None:
+        return None
+    added = (*begins[2:], *ends[2:])
+    own = layer.padding or (0,) * len(added)
+    padding = tuple(a + b for a, b in zip(own, added, strict=True))
+    patch = Patch()
+    inputs = [before.inputs[0], *view.inputs[1:]]
+    (result,) = patch.add_layer(layer.clone(padding=padding), inputs, view.name)
+    patch.replace(view.outputs[0], result)
+    return patch
 
 
 def absorb_affine(layer: Convolution, view: LayerNode) -> Patch | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...plugins import DataType, DeviceError, Format, Stream, Tactic, TacticRequest, TensorView
 from ..fused_epilogue import FusedEpilogue, fuse
+from ..onednn_product import worth_trying
 from ..scratchpad import bind_scratchpad
 from ..sliding_window import SlidingWindow
 
@@ -91,4 +92,4 @@ def _found(
         )  # fmt: skip
     except DeviceError:
         return []
-    return [(PREFIX + p.implementation, p, fused) for p in found]
+    return [(PREFIX + p.implementation, p, fused) for p in worth_trying(found)]

@@ -56,6 +56,17 @@ struct pooling_row {
 typedef void pooling_row_function(const struct pooling_arguments *arguments,
     const struct pooling_row *row, const void *input, void *output);
 
+#define DECLARE_POOLING_ROWS(isa)                                                            \
+    pooling_row_function plugrt_maximum_row_float32_##isa, plugrt_maximum_row_int8_##isa,    \
+        plugrt_maximum_row_uint8_##isa, plugrt_average_row_float32_##isa,                    \
+        plugrt_average_row_int8_##isa, plugrt_average_row_uint8_##isa
+
+DECLARE_POOLING_ROWS(portable);
+#if defined(__x86_64__)
+DECLARE_POOLING_ROWS(avx2);
+DECLARE_POOLING_ROWS(avx512);
+#endif
+
 /* Runs `function` on every row, on the call's threads; long rows of channels are divided when
  * there are fewer rows than threads. */
 int plugrt_run_pooling(

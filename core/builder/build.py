@@ -10,6 +10,7 @@ from ..devices.cpu import CpuDevice
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
 from ..graph import Network
+from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import copy_network
 from ..passes.fuse import fuse_epilogues
 from ..passes.patching import remove_dead_layers
@@ -36,8 +37,11 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     profile = size_profile(network, config)
     report: list[str] = []
     cache, cache_file = _timing_cache(config, device)
-    timer = Timer(cache, config.threads, network.registry, measure=config.tune != "off")
+    timer = Timer(
+        cache, config.threads, network.registry, config.tune != "off", report.append
+    )
 
+    _check_profile(network, profile)
     working = copy_network(network)
     simplify(working, report.append)
     if config.fusion:
@@ -61,6 +65,19 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         api_version=plugins.API_VERSION,
     )
     return Engine(planned, info, report=report)
+
+
+def _check_profile(network: Network, profile: SizeProfile) -> None:
+    """Whether every layer works at the sizes that the build decides for."""
+    for sizes in profile.distinct:
+        try:
+            check_shapes(network, sizes)
+        except ShapeError as error:
+            found = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            raise ShapeError(
+                f"{error} (at {found or 'the given shapes'}); give a ShapeProfile for the inputs: "
+                "sizes without one count as 1"
+            ) from error
 
 
 def _limits(profile: SizeProfile) -> dict[str, tuple[int, int, int]]:

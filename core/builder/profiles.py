@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ...plugins import Dim, Shape, ShapeError, format_shape
-from ...plugins.dims import evaluate_shape, symbols
+from ...plugins import Shape, ShapeError, format_shape
+from ...plugins.dims import evaluate_shape, is_static, symbols
 from ..graph import Network
-from ..runtime.planned import PlannedNetwork
-from .config import BuilderConfig
+from ..runtime.planned import sizes_of_inputs
+from .config import BuilderConfig, ShapeProfile
+
+Range = tuple[int, int, int]
+"""Least, best and largest value of a size."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class SizeProfile:
 
     def concretise(self, shape: Shape) -> tuple[int, ...]:
         """A shape at the optimum; data-dependent sizes at their bound."""
-        known = dict.fromkeys(symbols(shape), 1)
-        free = {n: v for n, v in known.items() if symbols(shape)[n].bound is None}
+        if is_static(shape):
+            return shape  # type: ignore[return-value]
+        free = {name: 1 for name, found in symbols(shape).items() if found.bound is None}
         return evaluate_shape(shape, {**free, **self.optimum})
 
     @property
@@ -41,36 +45,47 @@ class SizeProfile:
 def size_profile(network: Network, config: BuilderConfig) -> SizeProfile:
     """Symbol values from the configuration.
 
-    Raises ShapeError for a profile of an unknown input, or one that does not fit it or is
-    not ordered.
+    Raises ShapeError for a profile of an unknown input, one that does not fit it or another
+    profile, or is not ordered.
     """
-    names = network.free_symbols
-    least, best, most = (dict.fromkeys(names, 1) for _ in range(3))
-    limited: set[str] = set()
-    if config.max_batch_size is not None:
-        for tensor in network.inputs:
-            if tensor.shape and isinstance(tensor.shape[0], Dim):
-                for name in symbols(tensor.shape[0]):
-                    best[name] = most[name] = config.max_batch_size
-                    limited.add(name)
-    planned = PlannedNetwork(network, {})
-    inputs = {t.name: t for t in network.inputs}
+    ranges: dict[str, Range] = {}
     for name, profile in config.profiles.items():
-        if name not in inputs:
-            raise ShapeError(
-                f"a profile names input {name!r}; the network has: {', '.join(inputs)}"
-            )
-        single = Network("profile", network.registry)
-        single.inputs = [inputs[name]]
-        planned = PlannedNetwork(single, {})
-        shapes = (profile.minimum, profile.optimum, profile.maximum)
-        for low, high in pairwise(shapes):
-            if len(low) != len(high) or any(a > b for a, b in zip(low, high, strict=True)):
+        for size, found in _ranges(network, name, profile).items():
+            if ranges.setdefault(size, found) != found:
                 raise ShapeError(
-                    f"profile of input {name!r}: {format_shape(low)} is not within "
-                    f"{format_shape(high)}; give minimum <= optimum <= maximum"
+                    f"profile of input {name!r}: size {size} is {_text(found)}; another profile "
+                    f"says {_text(ranges[size])}: give one range per size"
                 )
-        for values, shape in zip((least, best, most), shapes, strict=True):
-            values.update(planned.sizes_of([shape]))
-        limited.update(symbols(inputs[name].shape))
-    return SizeProfile(least, best, most, frozenset(limited))
+    if config.max_batch_size is not None:
+        most = config.max_batch_size
+        for tensor in network.inputs:
+            for size in symbols(tensor.shape[:1]):
+                ranges.setdefault(size, (1, most, most))
+    names = network.free_symbols
+    least, best, largest = (
+        {name: ranges.get(name, (1, 1, 1))[k] for name in names} for k in range(3)
+    )
+    return SizeProfile(least, best, largest, frozenset(ranges))
+
+
+def _ranges(network: Network, name: str, profile: ShapeProfile) -> dict[str, Range]:
+    """The range of every size in the shape of one input."""
+    inputs = {t.name: t for t in network.inputs}
+    if name not in inputs:
+        raise ShapeError(f"a profile names input {name!r}; the network has: {', '.join(inputs)}")
+    shapes = (profile.minimum, profile.optimum, profile.maximum)
+    for low, high in pairwise(shapes):
+        if len(low) != len(high) or any(a > b for a, b in zip(low, high, strict=True)):
+            raise ShapeError(
+                f"profile of input {name!r}: {format_shape(low)} is not within "
+                f"{format_shape(high)}; give minimum <= optimum <= maximum"
+            )
+    if min(profile.minimum, default=0) < 0:
+        raise ShapeError(f"profile of input {name!r}: {format_shape(profile.minimum)} is negative")
+    least, best, most = (sizes_of_inputs([inputs[name]], [shape]) for shape in shapes)
+    return {size: (least[size], best[size], most[size]) for size in least}
+
+
+def _text(found: Range) -> str:
+    low, best, high = found
+    return f"{low} to {high}, best {best}"

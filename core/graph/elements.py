@@ -74,7 +74,7 @@ class Tensor(TensorNode):
     @property
     def is_constant(self) -> bool:
         """True when its contents are known numbers."""
-        return self.desc.is_constant
+        return self.value is not None and self.value.dtype != object
 
     def set_quantization(
         self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, axis: int | None = None
@@ -159,8 +159,8 @@ class Layer(LayerNode):
         if tensor is not None:
             tensor.uses.append(self)
 
-    def append_inputs(self, tensors: Sequence[Tensor]) -> None:
-        """Read further tensors (operands of an epilogue)."""
+    def append_inputs(self, tensors: Sequence[Tensor | None]) -> None:
+        """Read further tensors; None for an absent optional one."""
         for tensor in tensors:
             self._inputs.append(None)
             self.set_input(len(self._inputs) - 1, tensor)

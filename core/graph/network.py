@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,13 @@ from ...plugins import (
     Shape,
     ShapeError,
     TensorDesc,
-    format_shape,
     symbol,
 )
-from ...plugins.dims import DATA_DEPENDENT, Dim, substitute, symbols
+from ...plugins.dims import Dim, symbols
 from .elements import Layer, Tensor
 from .helpers import PREFIX, bind_helper, snake_case
+from .inference import infer_outputs, size_name
+from .ordering import in_execution_order
 
 ShapeLike = Sequence[DimLike | str | None]
 
@@ -75,11 +75,20 @@ class Network(Graph):
         return tensor
 
     def add_constant(self, name: str, value: npt.ArrayLike) -> Tensor:
-        """A constant tensor (weights). The array is not copied; do not change it afterwards."""
+        """A constant tensor (weights). Python's own floats become float32.
+
+        An array that is contiguous, aligned and in the machine's byte order is not copied; do
+        not change it afterwards. Raises ShapeError for a taken name or an unknown type.
+        """
         array = np.asarray(value)
-        if not array.flags.c_contiguous:
-            array = np.ascontiguousarray(array)
-        return self._new_tensor(name, DataType.of(array.dtype), array.shape, array)
+        try:
+            dtype = DataType.of(array.dtype)
+        except ShapeError as error:
+            raise ShapeError(f"constant {name!r}: {error}") from None
+        if dtype is DataType.FLOAT64 and not hasattr(value, "dtype"):
+            dtype = DataType.FLOAT32
+        array = np.require(array, dtype.numpy, ("C", "A"))
+        return self._new_tensor(name, dtype, array.shape, array)
 
     def add_layer(
         self,
@@ -107,18 +116,17 @@ class Network(Graph):
             name = self.unique_name(snake_case(plugin.type))
         elif name in self._layer_names:
             raise ShapeError(f"layer name {name!r} is taken; names must be unique")
-        given = [
-            tensor if tensor is None or isinstance(tensor, Tensor)
-            else self.add_constant(self.unique_name(f"{name}.{self._input_name(plugin, k)}"), tensor)
-            for k, tensor in enumerate(inputs)
-        ]
-        while given and given[-1] is None:
-            given.pop()
-        self._check_inputs(name, plugin, given)
+        known = set(self.tensors)
+        try:
+            given = self._given(name, plugin, inputs)
+            self._check_inputs(name, plugin, given)
+            outputs = infer_outputs(name, plugin, [None if t is None else t.desc for t in given])
+        except BaseException:
+            for made in set(self.tensors) - known:
+                del self.tensors[made]
+            raise
         layer = Layer(name, plugin, [])
-        descs = [None if t is None else t.desc for t in given]
-        layer_outputs = infer_outputs(layer.name, plugin, descs)
-        self._attach(layer, given, layer_outputs)
+        self._attach(layer, given, outputs)
         return layer
 
     def mark_output(self, tensor: Tensor, name: str | None = None) -> None:
@@ -215,14 +223,16 @@ class Network(Graph):
         self.layers.remove(layer)
         self._layer_names.discard(layer.name)
         for tensor in layer.outputs:
-            if tensor.producer is layer:
-                self.tensors.pop(tensor.name, None)
+            if self.tensors.get(tensor.name) is tensor and tensor.producer is layer:
+                del self.tensors[tensor.name]
+                for name in [n for n, t in self.size_tensors.items() if t is tensor]:
+                    del self.size_tensors[name]
 
-    def replace_tensor(self, old: Tensor, new: Tensor) -> None:
-        """Let every reader of `old`, and the network's user, read `new`."""
+    def replace_tensor(self, old: Tensor, new: Tensor, spare: Sequence[Layer] = ()) -> None:
+        """Let every reader of `old` but those in `spare`, and the network's user, read `new`."""
         for consumer in list(dict.fromkeys(old.uses)):
             for index, tensor in enumerate(consumer.inputs):
-                if tensor is old:
+                if tensor is old and consumer not in spare:
                     consumer.set_input(index, new)
         self.outputs = [new if t is old else t for t in self.outputs]
         for name, tensor in self.size_tensors.items():
@@ -246,32 +256,7 @@ class Network(Graph):
 
     def sort_layers(self) -> None:
         """Restore execution order, keeping the present one where data allow."""
-        placed: set[int] = set()
-        ordered: list[Layer] = []
-        pending: list[Layer] = list(self.layers)
-        position = {id(layer): k for k, layer in enumerate(self.layers)}
-
-        def visit(layer: Layer) -> None:
-            stack = [layer]
-            while stack:
-                top = stack[-1]
-                waiting = [
-                    t.producer for t in top.present_inputs
-                    if t.producer is not None and id(t.producer) not in placed
-                ]
-                if waiting:
-                    stack.append(min(waiting, key=lambda item: position[id(item)]))
-                    if len(stack) > len(pending):
-                        raise ShapeError(f"layers form a cycle through {top.name!r}")
-                else:
-                    stack.pop()
-                    if id(top) not in placed:
-                        placed.add(id(top))
-                        ordered.append(top)
-
-        for layer in pending:
-            visit(layer)
-        self.layers = ordered
+        self.layers = in_execution_order(self.layers)
 
     # ---- internals ------------------------------------------------------------------------
 
@@ -302,18 +287,26 @@ class Network(Graph):
             tensors.append(tensor)
         for index, tensor in enumerate(tensors):
             layer.set_output(index, tensor)
-            for found in symbols(tensor.shape).values():
-                prefix = f"{layer.name}.size"
-                if found.bound is not None and found.name.startswith(prefix):
-                    self.size_tensors[found.name] = tensors[int(found.name.removeprefix(prefix))]
-        layer.append_inputs([])
-        for tensor_in in inputs:
-            if tensor_in is None:
-                layer._inputs.append(None)
-            else:
-                layer.append_inputs([tensor_in])
+        sizes = {size_name(layer.name, k): tensor for k, tensor in enumerate(tensors)}
+        for name in symbols([dim for tensor in tensors for dim in tensor.shape]):
+            if name in sizes:
+                self.size_tensors[name] = sizes[name]
+        layer.append_inputs(inputs)
         self.layers.insert(len(self.layers) if position is None else position, layer)
         self._layer_names.add(layer.name)
+
+    def _given(
+        self, name: str, plugin: LayerPlugin, inputs: Sequence[Tensor | npt.ArrayLike | None]
+    ) -> list[Tensor | None]:
+        """The inputs as tensors, arrays as new constants; absent ones at the end left out."""
+        given = [
+            value if value is None or isinstance(value, Tensor)
+            else self.add_constant(self.unique_name(f"{name}.{self._input_name(plugin, k)}"), value)
+            for k, value in enumerate(inputs)
+        ]
+        while given and given[-1] is None:
+            given.pop()
+        return given
 
     def _own(self, tensor: Tensor, what: str) -> None:
         if not isinstance(tensor, Tensor) or tensor.network is not self:
@@ -339,43 +332,3 @@ class Network(Graph):
     def _input_name(plugin: LayerPlugin, index: int) -> str:
         names = plugin.input_names
         return names[index].rstrip("?*") if index < len(names) else f"input{index}"
-
-
-def infer_outputs(
-    name: str, plugin: LayerPlugin, inputs: Sequence[TensorDesc | None]
-) -> list[TensorDesc]:
-    """Descriptions of a layer's outputs; its data-dependent sizes named after the layer."""
-    present: Any = inputs
-    types: Any = [d.dtype if d is not None else None for d in inputs]
-    outputs = []
-    for index in range(plugin.getNbOutputs()):
-        try:
-            shape = tuple(_dim(dim) for dim in plugin.getOutputDimensions(index, present))
-            dtype = plugin.getOutputDataType(index, types)
-            value = plugin.getOutputValue(index, present)
-        except ShapeError as error:
-            given = ", ".join("-" if d is None else str(d) for d in inputs)
-            raise ShapeError(f"layer {name!r} ({plugin.type}): {error}; inputs: {given}") from None
-        outputs.append(TensorDesc(dtype, qualify(shape, name), value=value))
-    for desc in outputs:
-        for dim in desc.shape:
-            if isinstance(dim, int) and dim < 0:
-                raise ShapeError(
-                    f"layer {name!r} ({plugin.type}): output shape {format_shape(desc.shape)} "
-                    "has a negative size; the input is too small for these attributes"
-                )
-    return outputs
-
-
-def qualify(shape: Shape, name: str) -> Shape:
-    """Data-dependent symbols of a layer's shape rule under the layer's own name."""
-    values: Mapping[str, DimLike] = {
-        found.name: symbol(f"{name}.size{found.name.removeprefix(DATA_DEPENDENT)}", found.bound)
-        for found in symbols(shape).values()
-        if found.name.startswith(DATA_DEPENDENT)
-    }
-    return tuple(substitute(dim, values) for dim in shape) if values else shape
-
-
-def _dim(dim: Any) -> DimLike:
-    return dim if isinstance(dim, Dim) else int(dim)

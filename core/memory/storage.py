@@ -60,14 +60,20 @@ class StorageMap:
         self.members: dict[int, Member] = {}
         self.storages: list[Storage] = []
         self._position = {id(layer): k for k, layer in enumerate(network.layers)}
+        self._last = self._last_uses()
+        self._descs: dict[int, TensorDesc] = {}
         self._assign_slices()
         self._assign_storages()
 
     def desc(self, tensor: Tensor) -> TensorDesc:
         """A tensor's concrete description, dense."""
-        value = tensor.value if tensor.is_constant else None
-        shape = evaluate_shape(tensor.shape, self._sizes)
-        return replace(tensor.desc, shape=shape, value=value)
+        found = self._descs.get(id(tensor))
+        if found is None:
+            value = tensor.value if tensor.is_constant else None
+            shape = evaluate_shape(tensor.shape, self._sizes)
+            found = replace(tensor.desc, shape=shape, value=value)
+            self._descs[id(tensor)] = found
+        return found
 
     # ---- slices, from the last layer to the first -----------------------------------------
 
@@ -172,7 +178,7 @@ class StorageMap:
             else:
                 first = self._position[id(tensor.producer)]
                 kind = "output" if parent.is_output else "arena"
-                last = len(self._network.layers) if parent.is_output else self._last_use(parent)
+                last = self._last_use(parent)
                 self._new(parent, kind, first, last)
         self._join(tensor, self.members[id(parent)], view.offset, view.desc)
 
@@ -219,30 +225,42 @@ class StorageMap:
             mine.is_dense
             and (mine.sizes, mine.dtype, mine.format) == (result.sizes, result.dtype, result.format)
             and layer.inputs.count(source) == 1
+            and not any(
+                self._overlaps(member, other) for other in layer.present_inputs
+                if other is not source
+            )
             and not _data_dependent(source)
         )
 
+    def _overlaps(self, member: Member, other: Tensor) -> bool:
+        """Whether another tensor lies in a member's bytes (both may be views of one)."""
+        beside = self.members.get(id(other))
+        if beside is None or beside.storage is not member.storage:
+            return False
+        before, after = sorted((member, beside), key=lambda item: item.offset)
+        return before.offset + before.desc.nbytes > after.offset
+
     def _last_use(self, tensor: Tensor) -> int:
-        if tensor.is_output:
-            return len(self._network.layers)
-        uses = [self._position[id(use)] for use in tensor.uses]
-        counted = [
-            self._position[id(use)]
-            for name, size in self._network.size_tensors.items()
-            if size is tensor
-            for other in self._network.tensors.values()
-            if name in symbols(other.shape)
-            for use in (*other.uses, *([other.producer] if other.producer else []))
-        ]
-        outputs = any(
-            size is tensor and name in symbols(output.shape)
-            for name, size in self._network.size_tensors.items()
-            for output in self._network.outputs
-        )
-        if outputs:
-            return len(self._network.layers)
-        start = self._position[id(tensor.producer)] if tensor.producer else 0
-        return max([start, *uses, *counted])
+        return self._last.get(id(tensor), 0)
+
+    def _last_uses(self) -> dict[int, int]:
+        """The position of the last layer that needs a tensor, by identity."""
+        end = len(self._network.layers)
+        sizes = {name: id(tensor) for name, tensor in self._network.size_tensors.items()}
+        last: dict[int, int] = {}
+
+        def need(tensor: Tensor, position: int) -> None:
+            last[id(tensor)] = position
+            for name in symbols(tensor.shape) if sizes else ():
+                if name in sizes:  # who reads a tensor may ask for its size
+                    last[sizes[name]] = max(position, last.get(sizes[name], 0))
+
+        for position, layer in enumerate(self._network.layers):
+            for tensor in (*layer.outputs, *layer.present_inputs):
+                need(tensor, max(position, last.get(id(tensor), 0)))
+        for tensor in self._network.outputs:
+            need(tensor, end)
+        return last
 
 
 def _data_dependent(tensor: Tensor) -> bool:

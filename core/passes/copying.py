@@ -43,6 +43,7 @@ def copy_network(network: Network) -> Network:
         twin_layer = fresh.insert_layer(
             len(fresh.layers), copy_plugin(layer.plugin), inputs, layer.name, descs
         )
+        fresh.rename_layer(twin_layer, layer.name)  # a tensor may have had the name first
         twin_layer.epilogue = layer.epilogue
         twin_layer.fused = list(layer.fused)
         for old, new in zip(layer.outputs, twin_layer.outputs, strict=True):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ...plugins import (
     Combination,
+    DataType,
     EpilogueStep,
     Expression,
     Format,
@@ -21,6 +23,7 @@ from ...plugins import (
 from ...plugins.dims import Shape
 from ...plugins.expression import inputs_of, rename
 from ..graph import Layer, Network, Tensor
+from ..tuning.candidates import accepts
 from .copying import graph_attributes
 
 Concretise = Callable[[Shape], tuple[int, ...]]
@@ -35,51 +38,116 @@ def fuse_epilogues(
     for layer in list(network.layers):
         for body in graph_attributes(layer.plugin).values():
             fuse_epilogues(body, formats, concretise, threads, report)
+    fusion = _Fusion(network, formats, concretise, threads, report)
     for earlier_too in (False, True):
         for layer in list(network.layers):
-            while layer in network.layers and _absorb(
-                network, layer, formats, concretise, threads, report, earlier_too
-            ):
+            while layer in network.layers and fusion.absorb(layer, earlier_too):
                 pass
 
 
-def _absorb(
-    network: Network, layer: Layer, formats: list[Format], concretise: Concretise, threads: int,
-    report: Callable[[str], None], earlier_too: bool,
-) -> bool:
+class _Region(NamedTuple):
+    """A layer and the pointwise layer behind it, as a step of its epilogue."""
+
+    layer: Layer
+    consumer: Layer
+    step: EpilogueStep
+    operands: list[Tensor]
+
+
+class _Fusion:
+    """Fusion within one network."""
+
+    def __init__(
+        self, network: Network, formats: list[Format], concretise: Concretise, threads: int,
+        report: Callable[[str], None],
+    ) -> None:
+        self._network = network
+        self._formats = formats
+        self._concretise = concretise
+        self._threads = threads
+        self._report = report
+
+    def absorb(self, layer: Layer, earlier_too: bool) -> bool:
+        """Take over the layer behind `layer`, if all agree. Of two layers that could take a
+        sum, only the later one does, unless `earlier_too`."""
+        region = _region(layer)
+        if region is None:
+            return False
+        if not earlier_too and self._later_one_takes(region):
+            return False
+        if not self._accepted(region):
+            self._report(
+                f"{region.consumer.name}: {layer.plugin.type} {layer.name} has no tactic that "
+                "takes it"
+            )
+            return False
+        self._fuse(region)
+        return True
+
+    def _later_one_takes(self, region: _Region) -> bool:
+        """Whether the maker of an operand, which runs later, can take the consumer: by then the
+        other operands exist, and this layer's result is one of them."""
+        layers = self._network.layers
+        here = layers.index(region.layer)
+        for operand in region.operands:
+            producer = operand.producer
+            if producer is None or layers.index(producer) < here:
+                continue
+            other = _region(producer)
+            if other is not None and other.consumer is region.consumer and self._accepted(other):
+                return True
+        return False
+
+    def _accepted(self, region: _Region) -> bool:
+        """Whether some format assignment offers a tactic with the longer epilogue."""
+        layer, result = region.layer, region.consumer.output
+        tensors = [*layer.inputs, *region.operands]
+        epilogue = layer.epilogue.then(region.step)
+        for layout in self._formats:
+            inputs: Any = tuple(None if t is None else self._at(t.desc, layout) for t in tensors)
+            output = self._at(replace(result.desc, value=None), layout)
+            own = inputs[: len(layer.own_inputs)]
+            if not accepts(layer.plugin, Combination(own, (output,))):
+                continue
+            request = TacticRequest(inputs, (output,), epilogue, thread_count=self._threads)
+            if any(t.accumulates_into is None for t in layer.plugin.getTactics(request)):
+                return True
+        return False
+
+    def _at(self, desc: TensorDesc, layout: Format) -> TensorDesc:
+        shape = self._concretise(desc.shape)
+        fits = layout.accepts(shape) and not desc.is_constant
+        # Scales are the next pass's business: as far as fusion goes everything is in float.
+        return replace(
+            desc, shape=shape, format=layout if fits else Format.LINEAR, quantization=None
+        )
+
+    def _fuse(self, region: _Region) -> None:
+        network = self._network
+        layer, consumer, step, operands = region
+        output, result = layer.output, consumer.output
+        layer.epilogue = layer.epilogue.then(step)
+        layer.append_inputs(operands)
+        layer.fused.append(consumer.name)
+        self._report(f"{consumer.name}: fused into {layer.name}")
+        network.replace_tensor(result, output)
+        output.dtype, output.shape = result.dtype, result.shape
+        output.quantization = result.quantization
+        network.remove_layer(consumer)
+        network.rename_tensor(output, result.name)
+        here = network.layers.index(layer)
+        if any(t.producer in network.layers[here:] for t in operands if t.producer is not None):
+            network.sort_layers()
+
+
+def _region(layer: Layer) -> _Region | None:
+    """What could be fused behind a layer, or None."""
     if len(layer.outputs) != 1 or len(layer.epilogue.steps) >= MAXIMUM_STEPS:
-        return False
-    output = layer.output
-    consumer = output.only_consumer
+        return None
+    carried = layer.output
+    consumer = carried.only_consumer
     if not isinstance(consumer, Layer) or len(consumer.outputs) != 1 or consumer.epilogue:
-        return False
-    found = _step(consumer, output)
-    if found is None:
-        return False
-    step, operands = found
-    if any(_depends_on(operand, layer) for operand in operands):
-        return False
-    if not earlier_too and _later_producer_could_take(network, layer, operands):
-        return False
-    if not _accepted(layer, step, operands, consumer.output, formats, concretise, threads):
-        report(f"{consumer.name}: {layer.plugin.type} {layer.name} has no tactic that takes it")
-        return False
-    layer.epilogue = layer.epilogue.then(step)
-    layer.append_inputs(operands)
-    layer.fused.append(consumer.name)
-    result = consumer.output
-    report(f"{consumer.name}: fused into {layer.name}")
-    network.replace_tensor(result, output)
-    output.dtype, output.shape = result.dtype, result.shape
-    output.quantization = result.quantization or None
-    network.remove_layer(consumer)
-    network.rename_tensor(output, result.name)
-    network.sort_layers()
-    return True
-
-
-def _step(consumer: Layer, carried: Tensor) -> tuple[EpilogueStep, list[Tensor]] | None:
-    """The consumer as an epilogue of the layer that makes `carried`, or None."""
+        return None
     expression = consumer.plugin.pointwise()
     if expression is None or consumer.output.shape != carried.shape:
         return None
@@ -96,9 +164,29 @@ def _step(consumer: Layer, carried: Tensor) -> tuple[EpilogueStep, list[Tensor]]
             operands.append(tensor)
         position = next(k for k, known in enumerate(operands) if known is tensor)
         names[leaf] = Input(1 + position, leaf.axis)
-    if Input(0) not in names.values():
+    if Input(0) not in names.values() or not _keeps_numbers(layer, consumer):
         return None
-    return EpilogueStep(rename(expression, names), len(operands), consumer.name), operands
+    if any(_depends_on(operand, layer) for operand in operands):
+        return None
+    step = EpilogueStep(rename(expression, names), len(operands), consumer.name)
+    return _Region(layer, consumer, step, operands)
+
+
+def _keeps_numbers(layer: Layer, consumer: Layer) -> bool:
+    """Whether storing the value between two layers can be left out.
+
+    Storing wraps or cuts off integers, which one pass over both layers would not do; and
+    what compares integers must not be computed in floating point for the sake of a later
+    operand.
+    """
+    kept = layer.output.dtype
+    if kept.is_float:
+        return True
+    if kept is not DataType.BOOL:
+        return False
+    before = any(t.dtype.is_integer for t in layer.present_inputs)
+    after = (*consumer.present_inputs, consumer.output)
+    return not (before and any(t.dtype.is_float for t in after))
 
 
 def _depends_on(tensor: Tensor, layer: Layer) -> bool:
@@ -111,50 +199,3 @@ def _depends_on(tensor: Tensor, layer: Layer) -> bool:
             seen.add(id(producer))
             pending += producer.present_inputs
     return False
-
-
-def _later_producer_could_take(
-    network: Network, layer: Layer, operands: list[Tensor]
-) -> bool:
-    """Of two producers of a sum, the later one takes it: the other operand exists by then."""
-    position = {id(item): k for k, item in enumerate(network.layers)}
-    here = position[id(layer)]
-    for operand in operands:
-        producer = operand.producer
-        if producer is None or operand.shape != layer.output.shape:
-            continue
-        late = position[id(producer)] > here
-        if late and len(operand.uses) == 1 and not operand.is_output:
-            return True
-    return False
-
-
-def _accepted(
-    layer: Layer, step: EpilogueStep, operands: list[Tensor], result: Tensor,
-    formats: list[Format], concretise: Concretise, threads: int,
-) -> bool:
-    """Whether some format assignment offers a tactic with the longer epilogue."""
-    tensors = [*layer.inputs, *operands]
-    shape = concretise(result.shape)
-    for layout in formats:
-        inputs = [None if t is None else _at(t.desc, layout, concretise) for t in tensors]
-        output = _at(replace(result.desc, value=None), layout, concretise)
-        own = inputs[: len(layer.own_inputs)]
-        combination = Combination(tuple(own), (output,))  # type: ignore[arg-type]
-        if output.shape != shape or not layer.plugin.supportsFormat(combination):
-            continue
-        request = TacticRequest(
-            tuple(inputs), (output,), layer.epilogue.then(step), thread_count=threads  # type: ignore[arg-type]
-        )
-        if any(t.accumulates_into is None for t in layer.plugin.getTactics(request)):
-            return True
-    return False
-
-
-def _at(desc: TensorDesc, layout: Format, concretise: Concretise) -> TensorDesc:
-    shape = concretise(desc.shape)
-    fits = layout.accepts(shape) and not desc.is_constant
-    # Scales are the next pass's business: as far as fusion goes everything is in float.
-    return replace(
-        desc, shape=shape, format=layout if fits else Format.LINEAR, quantization=None
-    )

@@ -15,7 +15,7 @@ from ...plugins import (
 )
 from ...plugins.dims import evaluate, symbols
 from ..graph import Layer, Network, Tensor
-from ..graph.network import infer_outputs
+from ..graph.inference import infer_outputs
 
 LAYER_COST = 1000
 """What a layer costs beside the elements it touches: a launch is worth some arithmetic."""
@@ -33,30 +33,23 @@ def layer_cost(inputs: list[TensorDesc], outputs: list[TensorDesc]) -> int:
 
 def remove_dead_layers(network: Network) -> int:
     """Remove layers whose outputs nobody reads; returns how many."""
-    needed = {id(t) for t in network.outputs} | {id(t) for t in network.size_tensors.values()}
-    alive_sizes = _sizes_in_use(network)
     removed = 0
+    sizes = {id(tensor): name for name, tensor in network.size_tensors.items()}
+    outputs = {id(tensor) for tensor in network.outputs}
+    read = set(symbols([dim for tensor in network.outputs for dim in tensor.shape]))
     for layer in reversed(list(network.layers)):
-        keep = any(
-            t.uses or (id(t) in needed and (t.is_output or id(t) in alive_sizes))
-            for t in layer.outputs
-        )
-        if not keep:
+        mine = [tensor for tensor in layer.outputs if tensor.uses or id(tensor) in outputs]
+        if mine or any(sizes.get(id(tensor)) in read for tensor in layer.outputs):
+            for tensor in (*mine, *layer.present_inputs):
+                read.update(symbols(tensor.shape))
+        else:
             network.remove_layer(layer)
             removed += 1
+    keep = outputs | {id(tensor) for tensor in network.inputs}
     for tensor in list(network.tensors.values()):
-        orphan = tensor.producer is None and not tensor.uses and not tensor.is_output
-        if orphan and not any(tensor is t for t in network.inputs):
+        if tensor.producer is None and not tensor.uses and id(tensor) not in keep:
             del network.tensors[tensor.name]
     return removed
-
-
-def _sizes_in_use(network: Network) -> set[int]:
-    """The size tensors whose symbols still appear in some tensor's shape."""
-    names: set[str] = set()
-    for tensor in network.tensors.values():
-        names.update(symbols(tensor.shape))
-    return {id(t) for name, t in network.size_tensors.items() if name in names}
 
 
 def apply_patch(network: Network, patch: Patch) -> bool:
@@ -138,7 +131,8 @@ def _commit(network: Network, patch: Patch, descs: list[list[TensorDesc]]) -> No
         if tensor.layer >= 0:
             return made[tensor.layer].outputs[tensor.index]
         if id(tensor) not in constants:
-            fresh = network.add_constant(network.unique_name(tensor.name), _constant_type(tensor)[2])
+            value = _constant_type(tensor)[2]
+            fresh = network.add_constant(network.unique_name(tensor.name), value)
             fresh.quantization = tensor.quantization
             constants[id(tensor)] = fresh
         return constants[id(tensor)]
@@ -151,7 +145,7 @@ def _commit(network: Network, patch: Patch, descs: list[list[TensorDesc]]) -> No
     for old, replacement in patch.replacements:
         tensor = resolve(replacement)
         if isinstance(old, Tensor) and tensor is not None:
-            network.replace_tensor(old, tensor)
+            network.replace_tensor(old, tensor, spare=made)
             if tensor.quantization is None:
                 tensor.quantization = old.quantization
             if any(tensor is output for layer in made for output in layer.outputs):

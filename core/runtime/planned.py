@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ...plugins import Graph, PluginError, ShapeError, TensorDesc, format_shape
 from ...plugins.dims import Dim, evaluate, symbols
-from ..graph import Layer, Network
+from ..graph import Layer, Network, Tensor
 from ..memory import Aliasing, plan_memory
 from .weight_store import digest
 
@@ -58,33 +58,46 @@ class PlannedNetwork:
 
         Raises ShapeError naming the input, the shape found and the shape allowed.
         """
-        sizes: dict[str, int] = {}
-        for tensor, shape in zip(self.network.inputs, shapes, strict=True):
-            fits = len(shape) == len(tensor.shape)
-            for dim, size in zip(tensor.shape, shape, strict=False):
-                name = _plain_symbol(dim)
-                if name is not None:
-                    fits = fits and sizes.setdefault(name, int(size)) == size
-                elif not isinstance(dim, Dim):
-                    fits = fits and dim == size
-            if not fits:
-                raise ShapeError(
-                    f"input {tensor.name!r} has shape {format_shape(tuple(shape))}; "
-                    f"expected {format_shape(tensor.shape)}"
-                )
-        for tensor, shape in zip(self.network.inputs, shapes, strict=True):
-            for axis, dim in enumerate(tensor.shape):
-                if isinstance(dim, Dim) and evaluate(dim, sizes) != shape[axis]:
-                    raise ShapeError(
-                        f"input {tensor.name!r}: axis {axis} is {shape[axis]}, but {dim} is "
-                        f"{evaluate(dim, sizes)} for these inputs"
-                    )
-        return sizes
+        return sizes_of_inputs(self.network.inputs, shapes)
 
     def workspace_size(self, inputs: Sequence[TensorDesc]) -> int:
         """Arena bytes of a body for these input shapes."""
         sizes = self.sizes_of([desc.sizes for desc in inputs])
         return plan_memory(self.network, sizes, self.aliasing).arena_size
+
+
+def sizes_of_inputs(
+    inputs: Sequence[Tensor], shapes: Sequence[Sequence[int]]
+) -> dict[str, int]:
+    """The value of every symbol of these inputs for these shapes.
+
+    Raises ShapeError naming the input, the shape found and the shape allowed.
+    """
+    sizes: dict[str, int] = {}
+    for tensor, shape in zip(inputs, shapes, strict=True):
+        before = dict(sizes)
+        fits = len(shape) == len(tensor.shape)
+        for dim, size in zip(tensor.shape, shape, strict=False):
+            name = _plain_symbol(dim)
+            if name is not None:
+                fits = fits and sizes.setdefault(name, int(size)) == size
+            elif not isinstance(dim, Dim):
+                fits = fits and dim == size
+        if not fits:
+            known = [f"{n} = {before[n]}" for n in symbols(tensor.shape) if n in before]
+            found = ", ".join(known)
+            raise ShapeError(
+                f"input {tensor.name!r} has shape {format_shape(tuple(shape))}; "
+                f"expected {format_shape(tensor.shape)}" + (f" with {found}" if found else "")
+            )
+    for tensor, shape in zip(inputs, shapes, strict=True):
+        for axis, dim in enumerate(tensor.shape):
+            if isinstance(dim, Dim) and evaluate(dim, sizes) != shape[axis]:
+                raise ShapeError(
+                    f"input {tensor.name!r}: axis {axis} is {shape[axis]}, but {dim} is "
+                    f"{evaluate(dim, sizes)} for these inputs"
+                )
+    return sizes
 
 
 def _plain_symbol(dim: object) -> str | None:

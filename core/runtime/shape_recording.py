@@ -17,6 +17,7 @@ from ...plugins.dims import evaluate, evaluate_shape, symbols
 from ..devices.cpu import CpuRecording, CpuStream, SlotTable
 from ..devices.cpu.memory import read_int64
 from ..graph import Tensor
+from ..graph.concrete_shapes import check_shapes
 from ..memory import plan_memory
 from .planned import PlannedNetwork
 from .recorder import Buffers, Views, body_recorder, is_barrier, record_layers
@@ -52,6 +53,7 @@ class ShapeRecording:
         self, planned: PlannedNetwork, sizes: Mapping[str, int], packed: PackedWeights,
         threads: int,
     ) -> None:
+        check_shapes(planned.network, sizes)
         self.planned = planned
         self.sizes = dict(sizes)
         self.plan = plan_memory(planned.network, sizes, planned.aliasing)
@@ -186,14 +188,15 @@ def _segments(planned: PlannedNetwork, sizes: Mapping[str, int]) -> list[Segment
 
 
 def _learn(planned: PlannedNetwork, segment: Segment, known: dict[str, int]) -> None:
-    """Sizes whose tensors are complete at the segment's end."""
+    """Sizes that are known at the segment's end and needed behind it."""
     network = planned.network
-    done = {
-        id(t) for layer in network.layers[: segment.last] for t in layer.outputs
-    }
-    in_use = {name for t in network.tensors.values() for name in symbols(t.shape)}
+    done = {id(t) for layer in network.layers[: segment.last] for t in layer.outputs}
+    later = [*network.outputs]
+    for layer in network.layers[segment.last :]:
+        later += (*layer.present_inputs, *layer.outputs)
+    needed = symbols([dim for tensor in later for dim in tensor.shape])
     for name, tensor in network.size_tensors.items():
-        if name not in known and name in in_use and id(tensor) in done:
+        if name not in known and name in needed and id(tensor) in done:
             segment.learns.append((name, tensor))
             known[name] = 0  # from here on it counts as known; run() fills in the value
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
+from typing import NoReturn
 
 from ...plugins import Format, PluginError
 from ..graph import Layer, Network, Tensor
@@ -49,6 +51,8 @@ class Assignment:
         self._timer = timer
         self._formats = formats
         self._limit = max_workspace_size
+        self.accumulating: dict[Layer, list[Candidate]] = {}
+        """Candidates that add into an input's buffer; they need decisions made later."""
         self.options: dict[Layer, list[Option]] = {}
         for layer in network.layers:
             self.options[layer] = self._options(layer, concretise, threads)
@@ -59,7 +63,7 @@ class Assignment:
     def solve(self) -> dict[Layer, Option]:
         """The cheapest assignment found."""
         best: dict[Layer, Option] | None = None
-        least = float("inf")
+        least = inf
         for layout in self._formats:
             self.choice = {
                 layer: min(options, key=lambda o: (not _uniform(o, layout), o.seconds))
@@ -133,46 +137,58 @@ class Assignment:
         found = candidates(
             layer, self._formats, concretise, threads, self._network.registry, self._limit
         )
-        found = [c for c in found if c.tactic.accumulates_into is None]
-        if not found:
-            described = ", ".join(str(t.desc) for t in layer.present_inputs)
-            raise PluginError(
-                f"layer {layer.name!r} ({layer.plugin.type}) accepts no type and format for "
-                f"inputs {described}; see supportsFormat() and getTactics() of its plug-in"
-            )
+        self.accumulating[layer] = [c for c in found if c.tactic.accumulates_into is not None]
         grouped: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in found:
-            layouts = tuple(
-                d and d.format for d in (*candidate.inputs, *candidate.outputs)
+            if candidate.tactic.accumulates_into is None:
+                grouped.setdefault(candidate.layouts, []).append(candidate)
+        if not grouped:
+            self._refuse(layer)
+        several = sum(map(len, grouped.values())) > 1
+        options = [self._fastest(layer, group, several) for group in grouped.values()]
+        usable = [option for option in options if option.seconds < inf]
+        # Where no candidate runs on the timer's random data, real data may still do.
+        return usable or [replace(o, seconds=self._rank(o.candidate)) for o in options]
+
+    def _refuse(self, layer: Layer) -> NoReturn:
+        described = ", ".join(str(t.desc) for t in layer.present_inputs)
+        where = f"layer {layer.name!r} ({layer.plugin.type})"
+        if self._limit is not None:
+            raise PluginError(
+                f"{where} has no way to run on {described} within max_workspace_size="
+                f"{self._limit}; allow more, or None"
             )
-            grouped.setdefault(layouts, []).append(candidate)
-        several = len(found) > 1
-        return [self._fastest(layer, group, several) for group in grouped.values()]
+        raise PluginError(
+            f"{where} accepts no type and format for inputs {described}; see supportsFormat() "
+            "and getTactics() of its plug-in"
+        )
 
     def _fastest(self, layer: Layer, group: list[Candidate], timed: bool) -> Option:
+        """The best of candidates with equal formats; infinite seconds when none can run."""
         preferred = sorted(group, key=lambda c: (-c.tactic.priority, c.kernel or "", c.tactic.name))
         if not timed:
             return Option(preferred[0], 0.0)
-        times: list[float | None] = []
+        known: list[Option] = []
         for candidate in preferred:
-            best = min((t for t in times if t is not None), default=float("inf"))
-            times.append(self._timer.seconds(layer, candidate, best))
-        if all(t is None for t in times):
+            least = min((option.seconds for option in known), default=inf)
+            seconds = self._timer.seconds(layer, candidate, least)
+            if seconds is not None:
+                known.append(Option(candidate, seconds))
+        if not known:
             return Option(preferred[0], self._rank(preferred[0]))
-        known = [(t, c) for t, c in zip(times, preferred, strict=True) if t is not None]
-        least = min(t for t, _ in known)
-        for seconds, candidate in known:  # the first within the tie, by priority and name
-            if seconds <= least * (1 + TIE):
-                return Option(candidate, seconds)
-        return Option(preferred[0], least)
+        least = min(option.seconds for option in known)
+        # The first within the tie, by priority and name.
+        return next(option for option in known if option.seconds <= least * (1 + TIE))
 
     def _rank(self, candidate: Candidate) -> float:
-        """Without measurements the device's order of formats decides, by bytes touched."""
+        """Without measurements the bytes touched decide, the device's order of formats, and
+        tactics' priorities: each step below 0 counts as twice as slow."""
         rank = {layout: k for k, layout in enumerate(self._formats)}
         described = [d for d in (*candidate.inputs, *candidate.outputs) if d is not None]
         worst = max((rank[d.format] for d in described if d.rank >= 3), default=0)
         touched = sum(d.nbytes for d in described)
-        return (1 + worst / 10) * touched / 10e9 - candidate.tactic.priority * 1e-9
+        slower = 2.0 ** -min(candidate.tactic.priority, 0)
+        return slower * (1 + worst / 10) * touched / 10e9
 
 
 def _uniform(option: Option, layout: Format) -> bool:

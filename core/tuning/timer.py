@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from ...plugins import (
     Epilogue,
     Format,
     LayerPlugin,
-    PlugrtError,
     TensorDesc,
 )
 from ...plugins.expression import to_plain
@@ -40,17 +40,19 @@ class Timer:
     """Times candidates through a cache; `measure=False` only looks them up."""
 
     def __init__(
-        self, cache: TimingCache, threads: int, registry: Registry, measure: bool
+        self, cache: TimingCache, threads: int, registry: Registry, measure: bool,
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.cache = cache
         self.measure = measure
         self.measured = 0
         self._threads = threads
         self._registry = registry
+        self._report = report
         self._random = np.random.default_rng(0)
 
     def seconds(
-        self, layer: Layer, candidate: Candidate, best_so_far: float = float("inf")
+        self, layer: Layer, candidate: Candidate, best_so_far: float = inf
     ) -> float | None:
         """The candidate's time; None when it is not known and may not be measured, infinite
         when it cannot run. One that is clearly slower than `best_so_far` is run only twice."""
@@ -61,10 +63,13 @@ class Timer:
         if not self.measure or graph_attributes(layer.plugin):
             return None
         try:
-            prepared = self._prepare(layer, candidate)
-            best = _best_time(prepared, best_so_far * HOPELESS)
-        except PlugrtError:
-            return float("inf")
+            with self._prepare(layer, candidate) as prepared:
+                best = _best_time(prepared, best_so_far * HOPELESS)
+        except Exception as error:  # of whoever wrote the tactic: the others still run
+            self._report(
+                f"{layer.name}: {candidate.tactic.name} cannot run: {type(error).__name__}: {error}"
+            )
+            return inf
         self.cache.seconds[key] = float(f"{best:.3e}")
         self.measured += 1
         return self.cache.seconds[key]
@@ -85,6 +90,8 @@ class Timer:
 
     def reformat_seconds(self, desc: TensorDesc, target: Format) -> float:
         """Time to change a tensor's format with the registered reformat layer."""
+        if not self.measure and not self.cache.seconds:
+            return _guess(desc)
         plugin = self._registry.by_role("reformat")()
         layer = Layer("reformat", plugin, [])
         wanted = replace(desc, format=target, value=None)
@@ -93,24 +100,22 @@ class Timer:
         return _guess(desc) if found is None else found
 
     def _prepare(self, layer: Layer, candidate: Candidate) -> StandaloneLayer:
-        arrays: list[Array] = []
+        arrays: list[Array | None] = []
         constants = []
         for index, desc in enumerate(candidate.inputs):
             if desc is None:
-                continue
-            if desc.value is not None:
+                arrays.append(None)
+            elif desc.value is not None:
                 constants.append(index)
                 arrays.append(desc.value)
             else:
                 arrays.append(self._sample(desc))
-        if any(d is None for d in candidate.inputs):
-            raise PlugrtError("layers with gaps in their inputs are not timed alone")
         kernel = None
         if candidate.kernel is not None:
             kernel = self._registry.get("kernels", candidate.kernel)()
         return prepare_layer(
-            copy_plugin(layer.plugin), arrays, inputs=list(candidate.inputs),  # type: ignore[arg-type]
-            outputs=_with_symbols(candidate.outputs), constants=constants,
+            copy_plugin(layer.plugin), arrays, inputs=candidate.inputs,
+            outputs=candidate.outputs, constants=constants,
             tactic=candidate.tactic, epilogue=layer.epilogue, threads=self._threads,
             kernel=kernel, packed=PackedWeights(),
         )  # fmt: skip
@@ -122,14 +127,10 @@ class Timer:
         return self._random.integers(0, 2, desc.sizes).astype(dtype)
 
 
-def _with_symbols(outputs: Sequence[TensorDesc]) -> list[TensorDesc]:
-    return [replace(desc, value=None) for desc in outputs]
-
-
 def _best_time(prepared: StandaloneLayer, hopeless: float) -> float:
     """The fastest of several runs within the budget: the least disturbed one."""
     clock = time.perf_counter
-    best = float("inf")
+    best = inf
     end = clock() + BUDGET
     runs = 0
     while runs < MINIMUM_RUNS or clock() < end:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import math
 from collections.abc import Mapping
 from pathlib import Path
+
+from ..atomic_file import write_atomically
 
 FORMAT = 1
 
@@ -31,7 +32,7 @@ class TimingCache:
             if data["format"] == FORMAT and data["device"] == cache.fingerprint:
                 cache.seconds = {
                     str(key): float(value) for key, value in data["seconds"].items()
-                    if float(value) > 0
+                    if 0 < float(value) < math.inf
                 }  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass  # re-timing is always possible
@@ -43,14 +44,7 @@ class TimingCache:
             self.seconds = {**other.seconds, **self.seconds}
 
     def save(self, path: Path) -> None:
-        """Write the file beside its place and rename it."""
+        """Write the file beside its place and rename it, making its folder if need be."""
         data = {"format": FORMAT, "device": self.fingerprint, "seconds": self.seconds}
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file, indent=1, sort_keys=True)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, json.dumps(data, indent=1, sort_keys=True).encode())

@@ -15,10 +15,11 @@
 
 from plugrt.core.builder import BuilderConfig, ShapeProfile, build
 from plugrt.core.engine import Engine
-from plugrt.core.graph import Layer, Network, Tensor
+from plugrt.core.graph import Layer, Tensor
 from plugrt.core.runtime.context import ExecutionContext, LayerTime
 from plugrt.core.runtime.runtime import Runtime
 from plugrt.core.tuning.timing_cache import TimingCache
+from plugrt.network import Network
 from plugrt.plugin_registry import Registry
 from plugrt.plugins import (
     CalibrationError,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
 TWINS = (
     "Add", "AveragePooling", "Concatenation", "Convolution", "Int8Scale", "LeakyReLU",
     "MaxPooling", "Mish", "Sum", "Yolo",
@@ -68,15 +67,17 @@ class Environment:
             check=False,
         )  # fmt: skip
 
-    def install(self, source: Path) -> None:
-        """Install a distribution by pip."""
-        script = [sys.executable, str(TESTS / "install_distribution.py"), str(source)]
-        subprocess.run([*script, "--python", str(self.python)], check=True)
+    def install(self, wheel: Path) -> None:
+        """Install a distribution."""
+        self._pip("install", "--no-index", "--no-deps", str(wheel))
 
     def uninstall(self, name: str) -> None:
-        """Uninstall a distribution by pip."""
+        """Uninstall a distribution."""
+        self._pip("uninstall", "--yes", name)
+
+    def _pip(self, action: str, *arguments: str) -> None:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-        command = [*pip, "--python", str(self.python), "uninstall", "--quiet", "--yes", name]
+        command = [*pip, "--python", str(self.python), action, "--quiet", *arguments]
         subprocess.run(command, check=True, capture_output=True)
 
     def listed(self) -> dict[str, dict[str, str]]:
@@ -87,11 +88,13 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment(
+    third_party_wheels: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Environment:
     """With plugrt-twins installed."""
     made = Environment(tmp_path_factory.mktemp("environment"))
     assert not any(name.startswith("Twins.") for name in made.listed())
-    made.install(TESTS / "third_party_package")
+    made.install(third_party_wheels[0])
     return made
 
 
@@ -115,10 +118,10 @@ def test_conformance(environment: Environment, name: str) -> None:
 
 
 def test_plan_of_an_uninstalled_layer_names_its_distribution(
-    environment: Environment, tmp_path: Path
+    environment: Environment, third_party_wheels: list[Path], tmp_path: Path
 ) -> None:
     plan = str(tmp_path / "softsign.plan")
-    environment.install(TESTS / "numpy_only_package")
+    environment.install(third_party_wheels[1])
     environment.run(SAVE, plan)
     assert json.loads(environment.run(RUN, plan)) == [[-0.75, 0, 0.5, 0.75]]
 
@@ -134,19 +137,20 @@ def test_plan_of_an_uninstalled_layer_names_its_distribution(
 
 
 @pytest.mark.slow
-def test_wheels_in_an_environment_without_anything_else(tmp_path: Path) -> None:
-    """As a user does it: wheels and their dependencies from the index, nothing shared."""
+def test_wheels_in_an_environment_with_nothing_else(
+    third_party_wheels: list[Path], tmp_path: Path
+) -> None:
+    """As a user does it: plugrt, its dependencies from the index, the twins; nothing shared."""
+    checkout = Path(__file__).parents[2]
     folder = tmp_path / "environment"
     venv.create(folder, symlinks=True, with_pip=True)
-    python = str(folder / "bin" / "python")
-    checkout = TESTS.parent
+    python = [str(folder / "bin" / "python"), "-m"]
+    install = [*python, "pip", "--disable-pip-version-check", "install", "--quiet"]
     constraints = ["--constraint", str(checkout / "constraints.txt")]
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *constraints]
-    subprocess.run([*pip, str(checkout), "setuptools"], check=True)
-    twins = str(TESTS / "install_distribution.py"), str(TESTS / "third_party_package")
-    subprocess.run([sys.executable, *twins, "--python", python], check=True)
-    listing = [python, "-m", "plugrt", "plugins", "list", "--json"]
+    subprocess.run([*install, *constraints, str(checkout), *map(str, third_party_wheels)],
+                   check=True)  # fmt: skip
+    listing = [*python, "plugrt", "plugins", "list", "--json"]
     listed = json.loads(subprocess.run(listing, check=True, capture_output=True).stdout)
     assert {f"Twins.{name}" for name in TWINS} <= {item["name"] for item in listed}
-    check = [python, "-m", "plugrt", "plugins", "check", "Twins.LeakyReLU"]
-    subprocess.run(check, check=True)
+    for name in ("Twins.LeakyReLU", "NumpyOnly.Softsign"):
+        subprocess.run([*python, "plugrt", "plugins", "check", name], check=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from plugrt import Engine, Network, ShapeError
+from plugrt import Engine, ShapeError
+from plugrt.core.graph import Network
 from plugrt.core.runtime.planned import PlannedNetwork
 from plugrt.plugins import Dim
 from plugrt.plugins.dims import evaluate_shape, symbols

@@ -1,15 +1,17 @@
-"""`plugrt plugins`: list, show, examine and check plug-ins."""
+"""`plugrt plugins`: list, show, examine and check plug-ins, and type their helpers."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from plugrt.plugin_registry import KINDS, PluginDescription, Registry
 from plugrt.plugins import PluginError
 
 from .command_parser import Subparsers
+from .files import check_target, write_text
 
 DEFAULT_TIME_LIMIT = 300.0
 
@@ -40,6 +42,15 @@ def add_parser(subparsers: Subparsers) -> None:
     )  # fmt: skip
     check.add_argument("--json", action="store_true", help="as JSON")
     check.set_defaults(run=run_check)
+
+    stubs = actions.add_parser("stubs", help="write typed signatures of the helpers add_...")
+    stubs.add_argument(
+        "--distribution", metavar="NAME", help="only for layers of this distribution"
+    )
+    stubs.add_argument(
+        "--output", type=_stub_file, metavar="FILE.pyi", help="default: standard output"
+    )
+    stubs.set_defaults(run=run_stubs)
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -102,6 +113,23 @@ def run_check(arguments: argparse.Namespace) -> int:
     return 0 if all(report.passed for report in reports) else 1
 
 
+def run_stubs(arguments: argparse.Namespace) -> int:
+    """Write the stub module of the layers' helpers.
+
+    Raises PluginError for a distribution without layers.
+    """
+    from .layer_stubs import stub_module
+
+    if arguments.output is not None:
+        check_target(arguments.output, "--output")
+    text = stub_module(Registry.default(), arguments.distribution)
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(arguments.output, text)
+    return 0
+
+
 def _named(registry: Registry, name: str) -> list[PluginDescription]:
     kinds = [kind for kind in KINDS if name in registry.names(kind)]
     if kinds:
@@ -118,3 +146,10 @@ def _seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no time; give seconds above zero")
     return value
+
+
+def _stub_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".pyi":
+        raise argparse.ArgumentTypeError(f"{text} is no stub file; give a name ending in .pyi")
+    return path

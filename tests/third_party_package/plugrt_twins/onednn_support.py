@@ -22,6 +22,12 @@ from plugrt.plugins import (
 from plugrt.plugins.expression import inputs_of, rename
 from plugrt.plugins.native import cpu, extension_available, onednn
 
+SLOW = ("gemm:jit", "gemm_s8u8s32", "simple_", "sse41")
+"""Parts of the names of implementations that only serve where there are no others."""
+
+EXACT = ("vnni", "amx")
+"""Parts of the names of 8-bit implementations that sum in 32 bits; others may saturate."""
+
 Describe = Callable[[TensorDesc, "int | None"], onednn.MemoryDesc]
 
 
@@ -91,6 +97,12 @@ def _dequantised(expression: Expression, operands: Sequence[TensorDesc]) -> Expr
         if stored is not None and stored.axis is None:
             values[leaf] = (leaf - stored.zero_point[0]) * stored.scale[0]
     return rename(expression, values)
+
+
+def worth_trying(found: list[onednn.Primitive]) -> list[onednn.Primitive]:
+    """Without implementations that are slow or, in 8 bits, may saturate, if there are others."""
+    exact = [p for p in found if any(name in p.implementation for name in EXACT)] or found
+    return [p for p in exact if not any(name in p.implementation for name in SLOW)] or exact[:1]
 
 
 def planned_threads() -> int:

@@ -49,6 +49,30 @@ static inline struct span span_of(const struct pooling *a, int axis, int at)
     return span;
 }
 
+enum { MOST_ELEMENTS = 128 };
+
+/* The elements of a row's windows that lie within the input's columns, by their distance from
+ * the first column; none where they are too many. */
+struct elements {
+    int count;
+    int64_t places[MOST_ELEMENTS];
+};
+
+static inline void list_elements(
+    const struct pooling *a, const struct span spans[2], struct elements *elements)
+{
+    elements->count = 0;
+    if ((int64_t)spans[0].count * spans[1].count * a->kernel[2] > MOST_ELEMENTS)
+        return;
+    for (int z = 0; z < spans[0].count; z++)
+        for (int y = 0; y < spans[1].count; y++)
+            for (int x = 0; x < a->kernel[2]; x++)
+                elements->places[elements->count++]
+                    = (spans[0].first + z * a->dilation[0]) * a->input_stride[2]
+                    + (spans[1].first + y * a->dilation[1]) * a->input_stride[3]
+                    + x * a->dilation[2] * a->input_stride[4];
+}
+
 /* Channels [begin, end) of a row of output points. */
 struct row {
     int depth, height, begin, end;

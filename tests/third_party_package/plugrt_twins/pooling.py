@@ -31,7 +31,14 @@ from plugrt.plugins.native import onednn
 
 from . import kernels
 from .numpy_path import are_plain, record_reference, tactics
-from .onednn_support import PostOps, planned_threads, post_ops, scratch, scratch_size
+from .onednn_support import (
+    PostOps,
+    planned_threads,
+    post_ops,
+    scratch,
+    scratch_size,
+    worth_trying,
+)
 from .windows import Window, points_of, three
 
 KERNEL = Tactic(
@@ -199,7 +206,7 @@ class Pooling(LayerPlugin):
             )  # fmt: skip
         except DeviceError:
             return []
-        return [(ONEDNN + primitive.implementation, primitive, fused) for primitive in found]
+        return [(ONEDNN + primitive.implementation, primitive, fused) for primitive in worth_trying(found)]
 
 
 class MaxPooling(Pooling):

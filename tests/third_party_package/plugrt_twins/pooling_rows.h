@@ -28,6 +28,22 @@ static inline __attribute__((always_inline)) void NAME(largest)(
         output[c] = best[c];
 }
 
+/* The same for a window within the input's columns, its elements listed. */
+static inline __attribute__((always_inline)) void NAME(largest_listed)(
+    const struct elements *elements, const ELEMENT *input, ELEMENT *restrict output, int count)
+{
+    ELEMENT best[CHUNK];
+    for (int c = 0; c < count; c++)
+        best[c] = input[elements->places[0] + c];
+    for (int k = 1; k < elements->count; k++) {
+        const ELEMENT *point = input + elements->places[k];
+        for (int c = 0; c < count; c++)
+            best[c] = point[c] > best[c] ? point[c] : best[c];
+    }
+    for (int c = 0; c < count; c++)
+        output[c] = best[c];
+}
+
 static inline __attribute__((always_inline)) void NAME(mean)(
     const struct pooling *a, const struct span spans[3], float factor, float shift,
     const ELEMENT *input, ELEMENT *restrict output, int count)
@@ -56,15 +72,25 @@ TWIN_CLONES static void NAME(largest_row)(
     const ELEMENT *input = from;
     ELEMENT *output = to;
     struct span spans[3] = {span_of(a, 0, row->depth), span_of(a, 1, row->height), {0, 0, 0}};
+    struct elements elements;
+    list_elements(a, spans, &elements);
     for (int x = 0; x < a->output_size[2]; x++, output += a->output_stride[4]) {
-        spans[2] = span_of(a, 2, x);
         int c = row->begin;
-        for (; c + CHUNK <= row->end; c += CHUNK)
-            NAME(largest)(a, spans, input + c, output + c, CHUNK);
+        spans[2] = span_of(a, 2, x);
+        if (elements.count > 0 && spans[2].count == a->kernel[2]) {
+            const ELEMENT *first = input + spans[2].first * a->input_stride[4];
+            for (; c + CHUNK <= row->end; c += CHUNK)
+                NAME(largest_listed)(&elements, first + c, output + c, CHUNK);
+            for (; c + 16 <= row->end; c += 16)
+                NAME(largest_listed)(&elements, first + c, output + c, 16);
+            for (; c + 8 <= row->end; c += 8)
+                NAME(largest_listed)(&elements, first + c, output + c, 8);
+            for (; c < row->end; c++)
+                NAME(largest_listed)(&elements, first + c, output + c, 1);
+            continue;
+        }
         for (; c + 16 <= row->end; c += 16)
             NAME(largest)(a, spans, input + c, output + c, 16);
-        for (; c + 8 <= row->end; c += 8)
-            NAME(largest)(a, spans, input + c, output + c, 8);
         for (; c < row->end; c++)
             NAME(largest)(a, spans, input + c, output + c, 1);
     }

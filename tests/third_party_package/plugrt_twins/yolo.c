@@ -8,7 +8,7 @@ struct yolo {
     int64_t anchors;          /* of all images together */
     int64_t planes;           /* of an anchor: x, y, width, height, objectness, classes */
     int64_t area;
-    float scale; /* x and y become scale * v - (scale - 1) / 2 */
+    float scale, shift; /* of x and y, after their activation */
     int32_t activate;
 };
 
@@ -64,7 +64,7 @@ TWIN_KERNEL(twins_yolo)
         const int64_t which = plane % a->planes;
         const int is_centre = which < 2, is_size = which == 2 || which == 3;
         const float scale = is_centre ? a->scale : 1.0f;
-        const float shift = is_centre ? -0.5f * (a->scale - 1.0f) : 0.0f;
+        const float shift = is_centre ? a->shift : 0.0f;
         const float *from = input + plane * a->area;
         float *to = output + plane * a->area;
         if (a->activate && !is_size)

@@ -27,7 +27,7 @@ from . import kernels
 FIXED_PLANES = 5
 """Planes of an anchor before those of the classes: x, y, width, height, objectness."""
 
-LAYOUT = "TTqqqfi"
+LAYOUT = "TTqqqffi"
 """struct yolo in yolo.c."""
 
 
@@ -108,7 +108,8 @@ class Yolo(LayerPlugin):
         anchors = images * len(self.used_anchors)
         stream.launch(
             kernels.kernel("twins_yolo", LAYOUT), inputs[0], outputs[0], anchors, self.planes,
-            height * width, self.scale_x_y, int(not self.new_coords),
+            height * width, self.scale_x_y, -0.5 * (self.scale_x_y - 1),
+            int(not self.new_coords),
         )  # fmt: skip
 
     def reference(self, inputs: Sequence[Any]) -> list[Any]:

@@ -1,4 +1,5 @@
-"""Convolution by direct.c: first layers, slices, and machines without oneDNN."""
+"""Convolution by direct.c: first layers, slices, and machines without oneDNN; where every channel
+has a filter of its own and channels are last, by its depthwise kernel."""
 
 from __future__ import annotations
 
@@ -14,9 +15,12 @@ from ..windows import three
 from .activation import Activation, activation_of
 from .problem import Problem
 
-TACTIC = Tactic(
-    "direct", strided_inputs=frozenset({0}), strided_outputs=frozenset({0}), priority=-1
+DIRECT, DEPTHWISE = (
+    Tactic(name, strided_inputs=frozenset({0}), strided_outputs=frozenset({0}))
+    for name in ("direct", "depthwise")
 )
+
+NAMES = (DIRECT.name, DEPTHWISE.name)
 
 LAYOUT = "TTTT" + "i" * 6 + "3i3i" + "3i3i3i3i" + "i3f" + "5q5q"
 """struct direct in direct.h."""
@@ -26,14 +30,17 @@ FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 IMAGE_CHANNELS = 4
 """Up to so many input channels the kernel has a chance to be the fastest."""
 
+DEPTHWISE_CHANNELS = 8
+"""The fewest that the depthwise kernel takes."""
+
 
 class DirectKernel:
-    """The kernel with an activation."""
+    """One of the two kernels with an activation."""
 
-    tactic = TACTIC
     workspace_bytes = 0
 
-    def __init__(self, problem: Problem, activation: Activation) -> None:
+    def __init__(self, problem: Problem, activation: Activation, tactic: Tactic) -> None:
+        self.tactic = tactic
         self._problem = problem
         self._activation = activation
 
@@ -48,14 +55,18 @@ class DirectKernel:
         source, weights = inputs[:2]
         filters = output.shape[1] // groups
         lanes = 8 if filters <= 8 else 16
-        packed = stream.store.pack(
-            ("plugrt-twins direct convolution", weights.digest, groups, lanes),
-            lambda: pack(cast(Array, weights.desc.value), groups, lanes),
-        )
+        name = self.tactic.name
+
+        def make() -> Array:
+            plain = cast(Array, weights.desc.value)
+            return pack(plain, groups, lanes) if name == "direct" else pack_depthwise(plain)
+
+        key = (f"plugrt-twins {name} convolution", weights.digest, groups, lanes)
+        packed = stream.store.pack(key, make)
         window = problem.window.in_three_dimensions()
         has_bias = problem.bias is not None
         stream.launch(
-            kernels.kernel("twins_direct_convolution", LAYOUT),
+            kernels.kernel(f"twins_{name}_convolution", LAYOUT),
             source, packed, inputs[2] if has_bias else packed, output,
             int(has_bias), lanes, source.shape[0], groups,
             source.shape[1] // groups, filters,
@@ -66,17 +77,27 @@ class DirectKernel:
 
 
 def methods(problem: Problem, is_needed: bool) -> Iterator[DirectKernel]:
-    """The kernel where it fits and, unless `is_needed`, may be the fastest."""
+    """The kernel that fits and, unless `is_needed`, may be the fastest."""
     activation = activation_of(problem.epilogue)
-    fits = (
-        activation is not None
-        and problem.is_float32
-        and problem.weights.is_constant
-        and all(layout in FORMATS for layout in problem.formats)
+    if activation is None or not problem.is_float32 or not problem.weights.is_constant:
+        return
+    if any(layout not in FORMATS for layout in problem.formats):
+        return
+    channels = problem.source.sizes[1]
+    is_depthwise = (
+        problem.groups == channels == problem.output.sizes[1]
+        and channels >= DEPTHWISE_CHANNELS
+        and problem.formats == (Format.CHANNELS_LAST, Format.CHANNELS_LAST)
     )
-    is_image = problem.groups == 1 and problem.source.sizes[1] <= IMAGE_CHANNELS
-    if activation is not None and fits and (is_needed or is_image):
-        yield DirectKernel(problem, activation)
+    if is_needed and is_depthwise:
+        yield DirectKernel(problem, activation, DEPTHWISE)
+    elif is_needed or (problem.groups == 1 and channels <= IMAGE_CHANNELS):
+        yield DirectKernel(problem, activation, DIRECT)
+
+
+def pack_depthwise(weights: Array) -> Array:
+    """[C, 1, window...] -> [window, C]."""
+    return np.ascontiguousarray(weights.reshape(len(weights), -1).T.astype(np.float32))
 
 
 def pack(weights: Array, groups: int, lanes: int) -> Array:

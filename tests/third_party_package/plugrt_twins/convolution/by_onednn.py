@@ -19,18 +19,12 @@ from plugrt.plugins import (
 )
 from plugrt.plugins.native import onednn
 
-from ..onednn_support import PostOps, post_ops, scratch
+from ..onednn_support import PostOps, post_ops, scratch, worth_trying
 from .eight_bits import Scales
 from .problem import Problem
 
 CONVOLUTION = "onednn:"
 PRODUCT = "matmul:"
-
-SLOW = ("gemm:jit", "gemm_s8u8s32", "sse41")
-"""Parts of the names of implementations that only serve where there are no others."""
-
-EXACT = ("vnni", "amx")
-"""Parts of the names of 8-bit implementations that sum in 32 bits; others may saturate."""
 
 
 class OneDnnMethod:
@@ -126,16 +120,11 @@ def convolutions(problem: Problem) -> Iterator[OneDnnMethod]:
             )  # fmt: skip
         except DeviceError:
             continue
-        for primitive in _preferred(found):
+        for primitive in worth_trying(found):
             yield OneDnnMethod(
                 problem, primitive, fused, scales, plain,
                 family=CONVOLUTION, held=held, takes_slices=False,
             )  # fmt: skip
-
-
-def _preferred(found: list[onednn.Primitive]) -> list[onednn.Primitive]:
-    exact = [p for p in found if any(name in p.implementation for name in EXACT)] or found
-    return [p for p in exact if not any(name in p.implementation for name in SLOW)] or exact[:1]
 
 
 def products(problem: Problem) -> Iterator[OneDnnMethod]:
@@ -169,7 +158,7 @@ def products(problem: Problem) -> Iterator[OneDnnMethod]:
             )  # fmt: skip
         except DeviceError:
             continue
-        for primitive in _preferred(found):
+        for primitive in worth_trying(found):
             yield OneDnnMethod(
                 problem, primitive, fused, scales, plain,
                 family=PRODUCT, held=held, takes_slices=True,
@@ -200,3 +189,7 @@ def _beside_pixels(desc: TensorDesc, axis: int | None, output: TensorDesc) -> on
     if desc.format is not Format.LINEAR or not desc.is_dense or prod(desc.sizes) != channels:
         raise DeviceError(f"{desc} is no vector of channels")
     return onednn.MemoryDesc.dense((1, channels), desc.dtype)
+
+
+FAMILIES = {CONVOLUTION: convolutions, PRODUCT: products}
+"""By the prefix of the tactics' names."""

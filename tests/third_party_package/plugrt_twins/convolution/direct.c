@@ -1,24 +1,10 @@
-/* The parallel loop of direct convolution, and the choice of instruction set. */
+/* The parallel loops of direct and of depthwise convolution. */
 #include "direct.h"
-
-static run_line *best_line(int lanes)
-{
-    const int narrow = lanes == 8;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512vl"))
-        return narrow ? twins_line_8_avx512 : twins_line_16_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return narrow ? twins_line_8_avx2 : twins_line_16_avx2;
-#endif
-    return narrow ? twins_line_8_baseline : twins_line_16_baseline;
-}
 
 TWIN_KERNEL(twins_direct_convolution)
 {
     const struct direct *a = args;
-    run_line *run = best_line(a->lanes);
+    run_line *run = a->lanes == 8 ? BEST(twins_line_8) : BEST(twins_line_16);
     const float *input = plugrt_address(call, a->input);
     const float *weights = plugrt_address(call, a->weights);
     const float *bias = a->has_bias ? plugrt_address(call, a->bias) : NULL;
@@ -47,6 +33,35 @@ TWIN_KERNEL(twins_direct_convolution)
             .depth = (int)(at / heights),
             .height = (int)(at % heights),
             .filters = (int)(left < a->lanes ? left : a->lanes),
+        };
+        run(a, &line);
+    }
+    return 0;
+}
+
+/* Groups of one channel and one filter, channels last; the weights are [window, groups]. */
+TWIN_KERNEL(twins_depthwise_convolution)
+{
+    const struct direct *a = args;
+    run_line *run = a->groups < 16 ? BEST(twins_depthwise_8) : BEST(twins_depthwise_16);
+    const float *input = plugrt_address(call, a->input);
+    const float *weights = plugrt_address(call, a->weights);
+    const float *bias = a->has_bias ? plugrt_address(call, a->bias) : NULL;
+    float *output = plugrt_address(call, a->output);
+    const int64_t heights = a->output_size[1], lines = a->output_size[0] * heights;
+
+#pragma omp parallel for schedule(static) num_threads(call->thread_count)
+    for (int64_t task = 0; task < a->images * lines; task++) {
+        const int64_t at = task % lines, image = task / lines;
+        const struct line line = {
+            .input = input + image * a->input_stride[0],
+            .weights = weights,
+            .bias = bias,
+            .output = output + image * a->output_stride[0] + at / heights * a->output_stride[2]
+                + at % heights * a->output_stride[3],
+            .depth = (int)(at / heights),
+            .height = (int)(at % heights),
+            .filters = a->groups,
         };
         run(a, &line);
     }

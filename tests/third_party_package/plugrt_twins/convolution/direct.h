@@ -51,6 +51,24 @@ static inline struct range inside(const struct direct *a, int axis, int at)
     return range;
 }
 
+/* The outputs along an axis whose windows lose nothing to the padding. */
+static inline struct range untouched(const struct direct *a, int axis)
+{
+    struct range range = {0, a->output_size[axis]};
+    struct range seen;
+    for (; range.first < range.end; range.first++) {
+        seen = inside(a, axis, range.first);
+        if (seen.first == 0 && seen.end == a->kernel[axis])
+            break;
+    }
+    for (; range.end > range.first; range.end--) {
+        seen = inside(a, axis, range.end - 1);
+        if (seen.first == 0 && seen.end == a->kernel[axis])
+            break;
+    }
+    return range;
+}
+
 enum { MOST_STEPS = 256 };
 
 /* Where the elements of a line's windows lie, seen from their first column. */
@@ -73,10 +91,32 @@ static inline int64_t distance(const struct direct *a, const struct line *line, 
 
 typedef void run_line(const struct direct *a, const struct line *line);
 
-run_line twins_line_8_baseline, twins_line_16_baseline;
+/* What this processor runs best of a name's three variants. */
 #if defined(__x86_64__)
-run_line twins_line_8_avx2, twins_line_16_avx2;
-run_line twins_line_8_avx512, twins_line_16_avx512;
+#define DECLARE_LINES(name) run_line name##_baseline, name##_avx2, name##_avx512
+#define BEST(name)                                                                           \
+    (has_avx512() ? name##_avx512 : has_avx2() ? name##_avx2 : name##_baseline)
+
+static inline int has_avx512(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512vl");
+}
+
+static inline int has_avx2(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#else
+#define DECLARE_LINES(name) run_line name##_baseline
+#define BEST(name) name##_baseline
 #endif
+
+DECLARE_LINES(twins_line_8);
+DECLARE_LINES(twins_line_16);
+DECLARE_LINES(twins_depthwise_8);
+DECLARE_LINES(twins_depthwise_16);
 
 #endif

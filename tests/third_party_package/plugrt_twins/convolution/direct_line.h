@@ -1,30 +1,7 @@
 /* One line; included for each instruction set and width with RUN_LINE (the function's name),
- * LANES, and REACH (points of a step).  GCC lowers vector types for the function that they are
- * written in, before it inlines that into another: every function here is made anew. */
+ * LANES, and REACH (points of a step). */
 
-#define JOINED(a, b) a##_in_##b
-#define IN(a, b) JOINED(a, b)
-#define LOCAL(name) IN(name, RUN_LINE)
-#define INLINED static inline __attribute__((always_inline))
-
-typedef float LOCAL(floats) __attribute__((vector_size(LANES * sizeof(float))));
-typedef int32_t LOCAL(masks) __attribute__((vector_size(LANES * sizeof(int32_t))));
-
-/* yes or no, lane by lane. */
-#define CHOSEN(where, yes, no)                                                               \
-    (LOCAL(floats))(((LOCAL(masks))(yes) & (where)) | ((LOCAL(masks))(no) & ~(where)))
-
-INLINED void LOCAL(activate)(const struct activation *activation, LOCAL(floats) *value)
-{
-    const LOCAL(floats) x = *value, zero = {0};
-    if (activation->kind == LEAK) {
-        *value = CHOSEN(x > 0, x, x * activation->slope);
-    } else if (activation->kind == LIMIT) {
-        const LOCAL(floats) low = zero + activation->low, high = zero + activation->high;
-        const LOCAL(floats) raised = CHOSEN(x < low, low, x);
-        *value = CHOSEN(raised > high, high, raised);
-    }
-}
+#include "vectors_begin.h"
 
 INLINED void LOCAL(find)(
     const struct direct *a, const struct line *line, struct footprint *found)
@@ -102,41 +79,40 @@ INLINED void LOCAL(step)(const struct direct *a, const struct line *line,
 #pragma GCC unroll 8
     for (int p = 0; p < points; p++) {
         float *output = line->output + (x + p) * a->output_stride[4];
-        LOCAL(activate)(&a->activation, &sum[p]);
+        LOCAL(floats) value = sum[p];
+        LOCAL(activate)(&a->activation, &value);
         if (line->filters == LANES && a->output_stride[1] == 1)
-            memcpy(output, &sum[p], sizeof sum[p]);
+            memcpy(output, &value, sizeof value);
         else
             for (int lane = 0; lane < line->filters; lane++)
-                output[lane * a->output_stride[1]] = sum[p][lane];
+                output[lane * a->output_stride[1]] = value[lane];
     }
+}
+
+/* A point at the border, or in a short line. */
+static __attribute__((noinline)) void LOCAL(single)(const struct direct *a,
+    const struct line *line, const struct footprint *found, int x)
+{
+    LOCAL(step)(a, line, found, x, inside(a, 2, x), 1);
 }
 
 void RUN_LINE(const struct direct *a, const struct line *line)
 {
-    const int width = a->output_size[2], all = a->kernel[2];
     struct footprint found;
     LOCAL(find)(a, line, &found);
-    int x = 0;
-    while (x < width) {
-        const struct range columns = inside(a, 2, x);
-        if (x + REACH <= width) {
-            const struct range last = inside(a, 2, x + REACH - 1);
-            if (columns.first == 0 && last.first == 0 && columns.end == all && last.end == all) {
-                LOCAL(step)(a, line, &found, x, columns, REACH);
-                x += REACH;
-                continue;
-            }
-        }
-        LOCAL(step)(a, line, &found, x, columns, 1);
-        x++;
+    const struct range whole = untouched(a, 2), columns = {0, a->kernel[2]};
+    for (int x = 0; x < whole.first; x++)
+        LOCAL(single)(a, line, &found, x);
+    for (int x = whole.end; x < a->output_size[2]; x++)
+        LOCAL(single)(a, line, &found, x);
+    if (whole.end - whole.first < REACH) {
+        for (int x = whole.first; x < whole.end; x++)
+            LOCAL(single)(a, line, &found, x);
+        return;
     }
+    /* The last step may repeat some points. */
+    for (int x = whole.first; x < whole.end; x += REACH)
+        LOCAL(step)(a, line, &found, x + REACH <= whole.end ? x : whole.end - REACH, columns, REACH);
 }
 
-#undef JOINED
-#undef IN
-#undef LOCAL
-#undef INLINED
-#undef CHOSEN
-#undef RUN_LINE
-#undef LANES
-#undef REACH
+#include "vectors_end.h"

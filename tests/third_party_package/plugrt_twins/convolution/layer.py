@@ -154,26 +154,28 @@ class Convolution(LayerPlugin):
         the residual alike; None for NumPy."""
         if self.tactic.name == NUMPY.name:
             return None
-        similar: Method | None = None
-        for method in methods(problem):
+        for method in methods(problem, self.tactic.name):
             if method.tactic.name == self.tactic.name:
                 return method
+        for method in methods(problem):
             if method.tactic.accumulates_into == self.tactic.accumulates_into:
-                similar = similar or method
-        return similar
+                return method
+        return None
 
 
-def methods(problem: Problem) -> Iterator[Method]:
-    """Every way that might be the fastest."""
+def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
+    """Every way that might be the fastest; with a tactic's name those of its family."""
     in_8_bits = eight_bits.fits(problem.source, problem.weights, problem.output)
     if not problem.is_float32 and not in_8_bits:
         return
     good = False
-    for family in (by_onednn.convolutions, by_onednn.products):
-        for method in family(problem):
-            good = good or "gemm" not in method.tactic.name
-            yield method
-    yield from by_direct_kernel.methods(problem, is_needed=not good)
+    for prefix, family in by_onednn.FAMILIES.items():
+        if tactic is None or tactic.startswith(prefix):
+            for method in family(problem):
+                good = good or "gemm" not in method.tactic.name
+                yield method
+    if tactic is None or tactic in by_direct_kernel.NAMES:
+        yield from by_direct_kernel.methods(problem, is_needed=not good)
 
 
 def _correlate(points: Array, filters: Array) -> Array:

@@ -41,8 +41,8 @@ class Problem:
     @property
     def is_float32(self) -> bool:
         """Whether nothing is in 8 bits."""
-        own = (self.source, self.weights, self.output)
-        return all(desc.dtype is DataType.FLOAT32 for desc in own)
+        own = (self.source, self.weights, self.bias, self.output)
+        return all(desc is None or desc.dtype is DataType.FLOAT32 for desc in own)
 
     @property
     def formats(self) -> tuple[Format, Format]:

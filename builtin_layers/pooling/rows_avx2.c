@@ -1,0 +1,8 @@
+/* Rows of a pooling for AVX2. */
+#if defined(__x86_64__)
+#pragma GCC target("avx2,fma")
+
+#define ISA avx2
+#include "rows.h"
+
+#endif

@@ -1,0 +1,4 @@
+/* Rows of a pooling for any processor. */
+
+#define ISA portable
+#include "rows.h"

@@ -1,0 +1,158 @@
+"""docs/performance.md says what the results say, and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MACHINE = {
+    "processor": "Abacus 9", "cores": 2, "memory_gib": 8.0, "features": ["avx2"],
+    "system": "Linux 1", "python": "3.10.0", "versions": {"plugrt": "0.1.0", "peer": "7"},
+}  # fmt: skip
+
+
+def interval(value: float, low: float, high: float) -> dict[str, float]:
+    """A ratio as results files hold it."""
+    return {"value": value, "low": low, "high": high}
+
+
+def cell(net: str, ratio: dict[str, float]) -> dict[str, Any]:
+    """One net of latency.json."""
+    return {
+        "net": net, "batch": 1, "threads": 2, "precision": "fp32", "relative_error": 1.5e-6,
+        "median_ms": {"plugrt": 2.5, "onnxruntime": 3.25}, "ratio_to_onnxruntime": ratio,
+    }  # fmt: skip
+
+
+LATENCY = {
+    "machine": MACHINE,
+    "cells": [
+        cell("quick", interval(0.9, 0.85, 0.9999)),
+        cell("alike", interval(1.0, 0.95, 1.0)),
+        cell("slow", interval(1.1, 1.0001, 1.2)),
+    ],
+}
+SHARE = {
+    "machine": {**MACHINE, "cores": 1},
+    "rows": [
+        {"kind": kind, "layers": n, "call_us": 5 + n * each, "replay_us": n * each,
+         "interpreter_us": 5.0}
+        for kind, each in (("recorded", 0.5), ("host_callback", 4.0))
+        for n in (1, 11)
+    ],
+}  # fmt: skip
+TAX = {
+    "machine": MACHINE,
+    "nets": [
+        {
+            "net": "tiny", "batch": 1, "threads": 2, "twins": {"Twins.Add": 3},
+            "denied_types_left": [], "commands": {"A": 9, "A2": 9, "B": 10},
+            "arena_bytes": {"A": 640, "A2": 640, "B": 640}, "fusions": {"A": 4, "A2": 4, "B": 4},
+            "differing": ["commands"], "outputs_bit_equal": True, "times_measured_for_B": 0,
+            "median_ms": {"A": 1.0, "A2": 1.001, "B": 1.02},
+            "latency_ratio": {"B/A": interval(1.02, 1.01, 1.03), "A2/A": interval(1, 0.99, 1.01)},
+            "passed": False,
+        }
+    ],
+}  # fmt: skip
+ARENA = {
+    "machine": MACHINE,
+    "nets": [
+        {"net": "neat", "batch": 1, "threads": 2, "arena_bytes": 1150, "live_maximum_bytes": 1000,
+         "ratio": 1.15},
+        {"net": "wide", "batch": 1, "threads": 2, "arena_bytes": 1200, "live_maximum_bytes": 1000,
+         "ratio": 1.2},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[ModuleType]:
+    """The module benchmarks.report of this checkout."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        yield importlib.import_module("benchmarks.report")
+    finally:
+        sys.path.remove(str(ROOT))
+
+
+def row(page: str, start: str) -> list[str]:
+    """The cells of the table row that begins with these cells."""
+    (line,) = (line for line in page.splitlines() if line.startswith(f"| {start} |"))
+    return [text.strip() for text in line.strip("|").split("|")]
+
+
+def put(folder: Path, **results: object) -> None:
+    """Results files, by name."""
+    for name, result in results.items():
+        (folder / f"{name}.json").write_text(json.dumps(result))
+
+
+def test_page_is_what_the_results_give(report: ModuleType) -> None:
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert page == report.page(report.RESULTS), "run: python -m benchmarks.report"
+
+
+def test_every_results_file_is_reported(report: ModuleType) -> None:
+    known = {measurement.file for measurement in report.MEASUREMENTS}
+    assert {path.name for path in report.RESULTS.glob("*")} <= known
+    assert {measurement.name for measurement in report.MEASUREMENTS} == set(report.SECTIONS)
+    for measurement in report.MEASUREMENTS:
+        assert (ROOT / f"benchmarks/{measurement.name}.py").is_file()
+
+
+def test_without_results_nothing_has_been_measured(report: ModuleType, tmp_path: Path) -> None:
+    page = report.page(tmp_path)
+    assert "Nothing has been measured yet." in page
+    assert "make bench" in page
+    assert "|" not in page
+
+
+def test_verdicts_follow_from_the_intervals(report: ModuleType, tmp_path: Path) -> None:
+    put(tmp_path, latency=LATENCY)
+    page = report.page(tmp_path)
+    assert row(page, "quick") == [
+        "quick", "1", "2", "fp32", "2.500", "3.250", "0.9000", "0.8500 to 0.9999", "**ahead**",
+        "1.5e-06",
+    ]  # fmt: skip
+    assert row(page, "alike")[8] == "**even**"
+    assert row(page, "slow")[8] == "**behind**"
+    assert "Of 3 cells, plugrt is ahead in 1, even in 1, behind in 1." in page
+    assert "Abacus 9, 2 cores, 8.0 GiB of memory, avx2; Linux 1, Python 3.10.0" in page
+    assert "Versions: plugrt 0.1.0, peer 7." in page
+    assert "python -m benchmarks.latency --seconds 20 --json benchmarks/results/" in page
+    assert page.count("Not measured yet.") == 3
+
+
+def test_tax_is_told_with_its_control(report: ModuleType, tmp_path: Path) -> None:
+    put(tmp_path, plugin_tax=TAX)
+    page = report.page(tmp_path)
+    assert row(page, "tiny | 1 | 2 | twins")[4:] == [
+        "1.020", "1.000", "1.0200", "1.0100 to 1.0300", "**behind**", "**no**"
+    ]  # fmt: skip
+    assert row(page, "tiny | 1 | 2 | control")[8:] == ["**even**", "yes"]
+    assert row(page, "tiny | 9, 10")[2:] == [
+        "640, 640", "4, 4", "yes", "commands", "none", "0", "**failed**"
+    ]  # fmt: skip
+    assert "- tiny: Twins.Add 3" in page
+
+
+def test_shares_and_arenas(report: ModuleType, tmp_path: Path) -> None:
+    put(tmp_path, interpreter_share=SHARE, arena=ARENA)
+    page = report.page(tmp_path)
+    assert row(page, "11") == ["11", "10.5", "5.5", "5.0", "49.0"]
+    sentence = " ".join(page.split())
+    assert "each recordable layer adds 0.000 µs to the time in the interpreter" in sentence
+    assert "0.500 µs to the call. Each NumPy layer adds 4.000 µs to the call." in sentence
+    assert row(page, "neat")[3:] == ["1,150", "1,000", "1.150", "yes"]
+    assert row(page, "wide")[5:] == ["1.200", "**no**"]
+    assert "- No Python per layer: Abacus 9, 1 core," in page
+    assert "- Memory: Abacus 9, 2 cores," in page

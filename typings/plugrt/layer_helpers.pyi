@@ -1,0 +1,1 @@
+../../src/plugrt/layer_helpers.pyi

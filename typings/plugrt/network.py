@@ -1,0 +1,1 @@
+../../src/plugrt/network.py
