@@ -205,18 +205,18 @@ def measure(
 def paired_ratio(
     ours: list[np.ndarray], theirs: list[np.ndarray], samples: int = 4000
 ) -> Ratio:
-    """ours / theirs: the mean over rounds of the median log ratio of neighbouring blocks, with
-    its 95 % interval by a two-stage bootstrap: of rounds, and of blocks within each."""
+    """ours / theirs: the median of neighbouring blocks' ratios, and its 95 % interval by a
+    two-stage bootstrap: of rounds, then of blocks within each. A median, because on a shared
+    machine a neighbour may spoil whole rounds."""
     rounds = [np.log(mine / other) for mine, other in zip(ours, theirs, strict=True)]
     random = np.random.default_rng(0)
     estimates = np.empty(samples)
     for k in range(samples):
         drawn = random.integers(0, len(rounds), len(rounds))
-        estimates[k] = np.mean(
-            [np.median(random.choice(rounds[number], len(rounds[number]))) for number in drawn]
-        )
-    value = float(np.mean([np.median(logs) for logs in rounds]))
+        blocks = [random.choice(rounds[number], len(rounds[number])) for number in drawn]
+        estimates[k] = np.median(np.concatenate(blocks))
     low, high = np.percentile(estimates, [2.5, 97.5])
+    value = float(np.median(np.concatenate(rounds)))
     return Ratio(float(np.exp(value)), float(np.exp(low)), float(np.exp(high)))
 
 
@@ -268,7 +268,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--nets", nargs="+", choices=sorted(NETS), default=sorted(NETS))
     parser.add_argument("--seconds", type=float, default=120.0, help="per net (default 120)")
-    parser.add_argument("--rounds", type=int, default=12, help="engines are loaded anew in each")
+    parser.add_argument("--rounds", type=int, default=24, help="engines are loaded anew in each")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()

@@ -198,7 +198,8 @@ class LayerPlugin:
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
-        """Scratch bytes that `enqueue` needs at these shapes."""
+        """Scratch bytes that `enqueue` needs at these shapes, on teams of the size that the
+        calling thread has set (`native.cpu.get_num_threads`)."""
         return 0
 
     def aliases(

@@ -9,11 +9,14 @@ from .data_types import DataType
 from .dims import DimLike, Shape, dim_max, format_shape
 from .epilogue import Epilogue
 from .errors import PluginError, ShapeError
-from .expression import Expression, Input, evaluate, inputs_of, rename, rounded
+from .expression import Apply, Expression, Input, evaluate, inputs_of, rename, rounded, walk
 from .layer import LayerPlugin
 from .stream import Stream
 from .tactics import Combination, Tactic, TacticRequest
 from .tensor import TensorDesc
+
+STEPS = frozenset({"floor", "ceil", "round", "mod", "eq"})
+"""Operators that jump between neighbouring values: no use in 8 bits."""
 
 
 class PointwiseLayer(LayerPlugin):
@@ -52,10 +55,10 @@ class PointwiseLayer(LayerPlugin):
             d for d in combination.inputs if d.rank == output.rank and d.shape == output.shape
         ]
         rest = [d for d in combination.inputs if d not in full]
-        if any(
-            d is not None and d.quantization is not None and d.quantization.axis is not None
-            for d in (*combination.inputs, output)
-        ):
+        scales = [d.quantization for d in (*combination.inputs, output) if d is not None]
+        if any(scale is not None and scale.axis is not None for scale in scales):
+            return False
+        if any(scales) and self._has_steps():
             return False
         return all(d.format is output.format for d in full) and all(
             d.format is output.format or d.format.value == "linear" for d in rest
@@ -89,6 +92,11 @@ class PointwiseLayer(LayerPlugin):
         descs = [view.desc for view in inputs]
         expression = self._composed(self.epilogue, descs, outputs[0].desc)
         pointwise.record(stream, expression, inputs, outputs[0])
+
+    def _has_steps(self) -> bool:
+        """Whether rounding an operand by a little may change the result by much."""
+        nodes = walk(self.pointwise())
+        return any(isinstance(node, Apply) and node.operator in STEPS for node in nodes)
 
     def _composed(
         self, epilogue: Epilogue, inputs: Sequence[TensorDesc], output: TensorDesc

@@ -51,7 +51,8 @@ DEFINE_VECTORS(int32_t);
 DEFINE_VECTOR(int8_t, 64);
 DEFINE_VECTOR(uint8_t, 64);
 
-#define SELECTED(mask, yes, no) (((mask) & (__typeof__(mask))(yes)) | (~(mask) & (__typeof__(mask))(no)))
+#define SELECTED(mask, yes, no)                                                              \
+    (((mask) & (__typeof__(mask))(yes)) | (~(mask) & (__typeof__(mask))(no)))
 
 /* Calls VISIT(element) for a pointer to each element of the window. */
 #define FOR_EACH_ELEMENT(VISIT)                                                              \

@@ -14,7 +14,7 @@ from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import copy_network
 from ..passes.fuse import fuse_epilogues
 from ..passes.patching import remove_dead_layers
-from ..passes.precision import lower_precision
+from ..passes.precision import keep_float, lower_precision
 from ..passes.simplify import simplify
 from ..tuning.timer import Timer
 from ..tuning.timing_cache import TimingCache
@@ -49,7 +49,7 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     if config.precision == "int8":
         lower_precision(working, formats, profile.concretise, config.threads, report.append)
     else:
-        _drop_scales(working)
+        keep_float(working)
     remove_dead_layers(working)
     finisher = Finisher(
         formats, profile, config.threads, timer, config.max_workspace_size, report.append
@@ -99,10 +99,3 @@ def _timing_cache(
     if path.is_dir():
         raise PlugrtError(f"timing cache {path} is a folder; give a file name")
     return TimingCache.load(path, device.fingerprint()), path
-
-
-def _drop_scales(network: Network) -> None:
-    """Without 8-bit storage the scales that the user gave mean nothing."""
-    for tensor in network.tensors.values():
-        if tensor.dtype.is_float:
-            tensor.quantization = None

@@ -94,7 +94,7 @@ class Engine:
         count = self.info.threads if threads is None else threads
         if count < 1:
             raise PlugrtError(f"threads={count} is not possible; use 1 or more")
-        return ExecutionContext(self.planned, self._packed, count, self._limits())
+        return ExecutionContext(self.planned, self._packed, count, self._limits(), engine=self)
 
     @property
     def inputs(self) -> dict[str, TensorDesc]:
@@ -116,6 +116,11 @@ class Engine:
     def packed_bytes(self) -> int:
         """Bytes of packed weights made so far, beside the plan's own."""
         return self._packed.nbytes
+
+    @property
+    def closed(self) -> bool:
+        """True once `close` has been called."""
+        return self._closed
 
     def close(self) -> None:
         """Release every plug-in. Close contexts first."""

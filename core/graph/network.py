@@ -165,7 +165,8 @@ class Network(Graph):
         """Names of the sizes that inputs decide, in order of appearance."""
         found: dict[str, None] = {}
         for tensor in self.inputs:
-            found.update(dict.fromkeys(symbols(tensor.shape)))
+            for dim in tensor.shape:
+                found.update(dict.fromkeys(symbols(dim)))
         return list(found)
 
     def workspace_size(self, inputs: Sequence[TensorDesc]) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import gcd
 
 from ...plugins import ALIGNMENT, TensorDesc
 from ..graph import Layer, Network, Tensor
@@ -77,8 +78,9 @@ def plan_memory(
         storage = member.storage
         base = offsets[id(storage)] if storage.kind == "arena" else 0
         buffer = 0 if storage.kind == "arena" else buffers[id(storage.tensors[0])]
-        placement = Placement(storage.kind, buffer, base + member.offset, member.desc)
-        plan.placements[id(tensor)] = placement
+        offset = base + member.offset
+        desc = replace(member.desc, alignment=_alignment(storage.kind, offset, member.desc))
+        plan.placements[id(tensor)] = Placement(storage.kind, buffer, offset, desc)
         if storage.kind == "arena":
             plan.sum_of_tensors += member.desc.nbytes
     return plan
@@ -98,6 +100,12 @@ def workspace_size(
 def _stored(found: StorageMap, tensor: Tensor) -> TensorDesc:
     member = found.members.get(id(tensor))
     return found.desc(tensor) if member is None else member.desc
+
+
+def _alignment(kind: str, offset: int, desc: TensorDesc) -> int:
+    """Bytes that a tensor's address is a multiple of. Users' arrays begin at any element."""
+    base = ALIGNMENT if kind == "arena" else desc.dtype.itemsize
+    return gcd(base, offset)
 
 
 def _aligned(size: int) -> int:

@@ -23,6 +23,7 @@ from ...plugins import (
 )
 from ...plugins.dims import Shape
 from ..graph import Layer, Network, Tensor
+from ..tuning.candidates import accepts
 from .copying import graph_attributes
 
 Concretise = Callable[[Shape], tuple[int, ...]]
@@ -38,8 +39,6 @@ def lower_precision(
         for body in graph_attributes(layer.plugin).values():
             lower_precision(body, formats, concretise, threads, report)
     scales = _scales(network)
-    if not scales:
-        return
     chosen: dict[Layer, _Choice] = {}
     for layer in network.layers:
         choice = _choose(layer, scales, formats, concretise, threads)
@@ -47,6 +46,21 @@ def lower_precision(
             chosen[layer] = choice
             report(f"{layer.name}: runs in 8 bits")
     _apply(network, scales, chosen)
+    _drop_scales(network)
+
+
+def keep_float(network: Network) -> None:
+    """Without 8-bit storage the scales that the user gave mean nothing; in place."""
+    for layer in network.layers:
+        for body in graph_attributes(layer.plugin).values():
+            keep_float(body)
+    _drop_scales(network)
+
+
+def _drop_scales(network: Network) -> None:
+    for tensor in network.tensors.values():
+        if tensor.dtype.is_float:
+            tensor.quantization = None
 
 
 class _Choice:
@@ -139,7 +153,7 @@ def _choose(
             request = TacticRequest(
                 tuple(inputs), results, layer.epilogue, thread_count=threads  # type: ignore[arg-type]
             )
-            if layer.plugin.supportsFormat(combination) and layer.plugin.getTactics(request):
+            if accepts(layer.plugin, combination) and layer.plugin.getTactics(request):
                 return _Choice(low_inputs, outputs, constants)
     return None
 
@@ -172,8 +186,6 @@ def _apply(
     for tensor in list(network.tensors.values()):
         if id(tensor) in scales:
             _store(network, tensor, scales[id(tensor)], chosen)
-        elif not tensor.is_constant:
-            tensor.quantization = None
     network.sort_layers()
 
 
@@ -215,4 +227,4 @@ def _store(
         network.outputs = [cast.output if t is tensor else t for t in network.outputs]
 
 
-__all__ = ["lower_precision"]
+__all__ = ["keep_float", "lower_precision"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ...plugins import Array, DeviceError, ShapeError, format_shape
+from ...plugins import Array, DeviceError, PlugrtError, ShapeError, format_shape
 from ..devices.cpu.memory import address_of
 from .buffers import allocate
 from .planned import PlannedNetwork
@@ -20,6 +20,14 @@ from .weight_store import PackedWeights
 
 MAXIMUM_SHAPES = 16
 """Input shapes whose recordings a context keeps."""
+
+
+class Owner(Protocol):
+    """The engine, as far as its contexts care."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether its plug-ins are terminated."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,16 @@ class ExecutionContext:
 
     def __init__(
         self, planned: PlannedNetwork, packed: PackedWeights, threads: int,
-        limits: Mapping[str, tuple[int, int]] | None = None,
+        limits: Mapping[str, tuple[int, int]] | None = None, engine: Owner | None = None,
     ) -> None:
         self.threads = threads
+        self._engine = engine  # else its plug-ins would be terminated once nobody refers to it
+        self._closing = self._closed = False
         self._limits = dict(limits or {})
         self._planned = planned
         self._packed = packed
         self._lock = threading.Lock()
+        self._starting = threading.Lock()  # `enqueue` must not wait for a call to end
         self._recordings: OrderedDict[tuple[tuple[int, ...], ...], ShapeRecording] = OrderedDict()
         self._arena: Array = allocate(0)
         self._arena_address = 0
@@ -62,8 +73,8 @@ class ExecutionContext:
 
         `inputs` are NumPy arrays or anything with `__dlpack__` in CPU memory; C-contiguous
         ones are read in place. `outputs` may give arrays to write into; others are new.
-        Raises ShapeError for wrong names, types or shapes, DeviceError naming a layer that
-        fails.
+        Raises ShapeError for wrong names, types or shapes and for outputs that lie in an input,
+        DeviceError naming a layer that fails, PlugrtError when the context is closed.
         """
         with self._lock:
             return self._execute(inputs, outputs)
@@ -71,39 +82,48 @@ class ExecutionContext:
     def enqueue(
         self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None = None
     ) -> Future[dict[str, Array]]:
-        """Like `execute`, on the context's own thread; calls run in order."""
-        with self._lock:
+        """Like `execute`, on the context's own thread; calls run in order.
+
+        Do not change the arrays before the result is there; errors are raised by its `result()`.
+        """
+        with self._starting:
+            self._check_open()
+            if self._closing:
+                raise PlugrtError("the execution context is being closed; create another one")
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(1, thread_name_prefix="plugrt")
-        return self._executor.submit(self.execute, inputs, outputs)
+            return self._executor.submit(self.execute, inputs, outputs)
 
     def profile(self, inputs: Mapping[str, Any], runs: int = 10) -> list[LayerTime]:
-        """Median seconds of every layer over `runs` timed runs, in execution order."""
-        network = self._planned.network
-        samples: dict[int, list[float]] = {}
+        """Median seconds of every layer over `runs` timed runs, in execution order; 0 for one
+        that has nothing to do. Raises like `execute`."""
+        if runs < 1:
+            raise PlugrtError(f"runs={runs} is not possible; use 1 or more")
+        layers = self._planned.network.layers
+        samples = np.zeros((runs, len(layers)))
         with self._lock:
             self._execute(inputs, None)
-            for _ in range(runs):
+            for run in range(runs):
                 times: list[tuple[int, float]] = []
                 self._execute(inputs, None, times)
-                summed: dict[int, float] = {}
                 for position, seconds in times:
-                    summed[position] = summed.get(position, 0.0) + seconds
-                for position, seconds in summed.items():
-                    samples.setdefault(position, []).append(seconds)
+                    samples[run, position] += seconds
         return [
-            LayerTime(
-                network.layers[k].name, network.layers[k].plugin.type, float(np.median(samples[k]))
-            )
-            for k in sorted(samples)
+            LayerTime(layer.name, layer.plugin.type, float(seconds))
+            for layer, seconds in zip(layers, np.median(samples, axis=0), strict=True)
         ]
 
     def recording(self, shapes: Mapping[str, tuple[int, ...]]) -> ShapeRecording:
-        """The recording for these input shapes, made when needed (`close` releases it)."""
+        """The recording for these input shapes, made when needed (`close` releases it).
+
+        Raises ShapeError for shapes that do not fit.
+        """
         missing = [name for name, _, _ in self._inputs if name not in shapes]
         if missing:
             raise ShapeError(f"the shape of input {missing[0]!r} is missing")
-        return self._recording_for(tuple(tuple(shapes[name]) for name, _, _ in self._inputs))
+        with self._lock:
+            self._check_open()
+            return self._recording_for(tuple(tuple(shapes[name]) for name, _, _ in self._inputs))
 
     def _recording_for(self, key: tuple[tuple[int, ...], ...]) -> ShapeRecording:
         found = self._recordings.get(key)
@@ -122,19 +142,29 @@ class ExecutionContext:
         return found
 
     def close(self) -> None:
-        """Release recordings, arena and thread; the context cannot be used afterwards."""
+        """Wait for what was enqueued, then release recordings, arena and thread; the context
+        cannot be used afterwards."""
+        with self._starting:
+            self._closing = True
         if self._executor is not None:
             self._executor.shutdown(wait=True)
-            self._executor = None
         with self._lock:
+            self._closed = True
             self._recordings.clear()
             self._arena = allocate(0)
+            self._engine = None
 
     def __enter__(self) -> ExecutionContext:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PlugrtError("the execution context is closed; create another one")
+        if self._engine is not None and self._engine.closed:
+            raise PlugrtError("the engine of this execution context is closed; load it again")
 
     def _check_limits(self, sizes: Mapping[str, int]) -> None:
         for name, (low, high) in self._limits.items():
@@ -148,9 +178,12 @@ class ExecutionContext:
         self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None,
         times: list[tuple[int, float]] | None = None,
     ) -> dict[str, Array]:
+        self._check_open()
         arrays = self._input_arrays(inputs)
         recording = self._recording_for(tuple([array.shape for array in arrays]))
         results = self._output_arrays(recording, outputs)
+        if outputs:
+            self._check_apart(arrays, results)
         sizes = recording.run(
             self._arena_address,
             [address_of(array) for array in arrays],
@@ -171,18 +204,31 @@ class ExecutionContext:
             if name not in inputs:
                 given = ", ".join(map(repr, inputs)) or "none"
                 raise ShapeError(f"input {name!r} is missing; given: {given}")
-            array = _as_array(name, inputs[name])
+            array = _as_array("input", name, inputs[name])
             if array.dtype != dtype:
                 raise ShapeError(
                     f"input {name!r} has type {array.dtype}; expected {tensor.dtype.value}: "
                     f"convert it with .astype"
                 )
-            arrays.append(array if array.flags.c_contiguous else np.ascontiguousarray(array))
+            flags = array.flags
+            if not (flags.c_contiguous and flags.aligned):
+                array = np.array(array, order="C")
+            arrays.append(array)
         if len(inputs) > len(arrays):
             extra = next(name for name in inputs if name not in self._names)
             known = ", ".join(map(repr, self._planned.network.input_names))
             raise ShapeError(f"unknown input {extra!r}; the engine has: {known}")
         return arrays
+
+    def _check_apart(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Outputs may be written before all inputs are read, in any order."""
+        network = self._planned.network
+        taken = [(f"input {n!r}", a) for n, a in zip(network.input_names, inputs, strict=True)]
+        for name, output in zip(network.output_names, outputs, strict=True):
+            for what, array in taken:
+                if np.may_share_memory(output, array):
+                    raise ShapeError(f"output {name!r} shares memory with {what}; give it its own")
+            taken.append((f"output {name!r}", output))
 
     def _output_arrays(
         self, recording: ShapeRecording, outputs: Mapping[str, Array] | None
@@ -199,9 +245,9 @@ class ExecutionContext:
             if array is None:
                 array = np.empty(desc.sizes, desc.dtype.numpy)
             elif not isinstance(array, np.ndarray):
-                array = _as_array(name, array)
+                array = _as_array("output", name, array)
             fits = array.shape == desc.sizes and array.dtype == desc.dtype.numpy
-            if not (fits and array.flags.c_contiguous and array.flags.writeable):
+            if not (fits and array.flags.carray):
                 raise ShapeError(
                     f"output {name!r} needs a writable C-contiguous {desc.dtype.value} array of "
                     f"shape {format_shape(desc.sizes)}; got {array.dtype} {array.shape}"
@@ -210,7 +256,7 @@ class ExecutionContext:
         return results
 
 
-def _as_array(name: str, value: Any) -> Array:
+def _as_array(kind: str, name: str, value: Any) -> Array:
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__"):
@@ -218,7 +264,7 @@ def _as_array(name: str, value: Any) -> Array:
             return np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             raise DeviceError(
-                f"input {name!r}: {type(value).__name__} cannot be read as CPU memory ({error}); "
+                f"{kind} {name!r}: {type(value).__name__} cannot be read as CPU memory ({error}); "
                 "move it to the CPU first"
             ) from None
     return np.asarray(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...plugins import DataType, DeviceError, Graph, PluginError, TensorDesc, TensorView
+from ...plugins import DataType, Graph, PluginError, PlugrtError, TensorDesc, TensorView
 from ...plugins.dims import evaluate_shape, symbols
 from ..devices.cpu import CpuStream, SlotTable
 from ..graph import Layer, Network, Tensor
@@ -90,12 +90,27 @@ def record_layers(
         kernel = None
         if layer.kernel is not None:
             kernel = network.registry.get("kernels", layer.kernel)()
+        if all(view.desc.nbytes == 0 for view in outputs):
+            continue  # of an empty batch, or no detections: nothing to compute
+        where = f"layer {layer.name!r} ({layer.plugin.type})"
+        into = layer.plugin.tactic.accumulates_into
+        if into is not None and (source := inputs[into]) is not None and (
+            source.ref != outputs[0].ref
+        ):
+            raise PluginError(
+                f"{where}: tactic {layer.plugin.tactic.name!r} adds into input {into}, which "
+                "lies elsewhere at these sizes; build the engine with a profile that has them"
+            )
         try:
             record_layer(
                 stream, layer.plugin, inputs, outputs, views.workspace(position), kernel
             )
-        except (PluginError, DeviceError) as error:
-            raise type(error)(f"layer {layer.name!r} ({layer.plugin.type}): {error}") from error
+        except PlugrtError as error:
+            raise type(error)(f"{where}: {error}") from error
+        except Exception as error:
+            raise PluginError(
+                f"{where}: enqueue() failed: {type(error).__name__}: {error}"
+            ) from error
 
 
 def body_recorder(

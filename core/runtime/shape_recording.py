@@ -14,6 +14,7 @@ import numpy as np
 
 from ...plugins import Array, DeviceError, DimLike, TensorDesc
 from ...plugins.dims import evaluate, evaluate_shape, symbols
+from ...plugins.native import cpu
 from ..devices.cpu import CpuRecording, CpuStream, SlotTable
 from ..devices.cpu.memory import read_int64
 from ..graph import Tensor
@@ -56,7 +57,8 @@ class ShapeRecording:
         check_shapes(planned.network, sizes)
         self.planned = planned
         self.sizes = dict(sizes)
-        self.plan = plan_memory(planned.network, sizes, planned.aliasing)
+        with cpu.team_of(threads):  # scratch memory depends on the team
+            self.plan = plan_memory(planned.network, sizes, planned.aliasing)
         self._packed = packed
         self._threads = threads
         self.segments = _segments(planned, sizes)
@@ -106,8 +108,7 @@ class ShapeRecording:
             if times is None:
                 recording.replay()
             else:
-                layers = _layer_positions(self.planned, recording)
-                times += [(layers[k], s) for k, s in recording.replay_timed()]
+                times += [(segment.first + k, s) for k, s in recording.replay_timed()]
             for name, tensor in segment.learns:
                 sizes[name] = self._read(name, tensor, arena, inputs, outputs)
         return sizes
@@ -207,9 +208,3 @@ def _bound_of(planned: PlannedNetwork, name: str) -> DimLike:
         if found is not None and found.bound is not None:
             return found.bound
     raise DeviceError(f"size {name!r} belongs to no tensor")
-
-
-def _layer_positions(planned: PlannedNetwork, recording: CpuRecording) -> list[int]:
-    """Recorded layer number -> position of the outer layer in the network."""
-    position = {layer.name: k for k, layer in enumerate(planned.network.layers)}
-    return [position[name.partition("/")[0]] for name in recording.layer_names]

@@ -31,11 +31,18 @@ from .weight_store import PackedWeights, RecordingStore, digest
 
 @dataclass
 class StandaloneLayer:
-    """A recorded layer with its buffers."""
+    """A recorded layer with its buffers; its `with` block ends in `terminate`."""
 
+    plugin: LayerPlugin
     recording: CpuRecording
     outputs: list[tuple[Array, TensorDesc]]
     data_dependent: list[Mapping[int, int]]
+
+    def __enter__(self) -> StandaloneLayer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.plugin.terminate()
 
     def results(self) -> list[Array]:
         """The outputs as logical arrays, cut to their data-dependent sizes."""
@@ -54,14 +61,17 @@ class StandaloneLayer:
         return cut
 
 
-def output_descs(plugin: LayerPlugin, inputs: Sequence[TensorDesc]) -> list[TensorDesc]:
+def output_descs(
+    plugin: LayerPlugin, inputs: Sequence[TensorDesc | None]
+) -> list[TensorDesc]:
     """Descriptions of a layer's outputs at definition time, symbolic dims included."""
-    types = [desc.dtype for desc in inputs]
+    types: Any = [None if desc is None else desc.dtype for desc in inputs]
+    given: Any = inputs
     return [
         TensorDesc(
             plugin.getOutputDataType(index, types),
-            tuple(plugin.getOutputDimensions(index, inputs)),
-            value=plugin.getOutputValue(index, inputs),
+            tuple(plugin.getOutputDimensions(index, given)),
+            value=plugin.getOutputValue(index, given),
         )
         for index in range(plugin.getNbOutputs())
     ]
@@ -79,9 +89,9 @@ def data_dependent_axes(desc: TensorDesc) -> dict[int, int]:
 
 def prepare_layer(
     plugin: LayerPlugin,
-    arrays: Sequence[Array],
+    arrays: Sequence[Array | None],
     *,
-    inputs: Sequence[TensorDesc] | None = None,
+    inputs: Sequence[TensorDesc | None] | None = None,
     outputs: Sequence[TensorDesc] | None = None,
     constants: Sequence[int] = (),
     tactic: Tactic | None = None,
@@ -90,65 +100,90 @@ def prepare_layer(
     kernel: KernelPlugin | None = None,
     packed: PackedWeights | None = None,
 ) -> StandaloneLayer:
-    """Record a layer on fresh buffers that hold `arrays` (logical order).
+    """Configure, initialise and record a layer on fresh buffers that hold `arrays` (logical
+    order; None for an absent optional input).
 
     `inputs`/`outputs` fix types, formats and quantization; by default LINEAR. `constants`
     lists the inputs that the layer may pack. Raises PluginError when no tactic fits.
     """
-    described = list(inputs) if inputs is not None else [_desc(array) for array in arrays]
-    for index in constants:
-        described[index] = replace(described[index], value=arrays[index])
+    described = _described(arrays, inputs, constants)
     epilogue = epilogue or Epilogue()
     own = described[: len(described) - epilogue.operands]
     inferred = output_descs(plugin, own)
     wanted = list(outputs) if outputs is not None else inferred
     concrete = [replace(d, shape=evaluate_shape(d.shape, {}), value=None) for d in wanted]
-    request = TacticRequest(tuple(described), tuple(concrete), epilogue, thread_count=threads)
+    given: Any = described
     if tactic is None:
-        offered = list(plugin.getTactics(request))
-        offered = [t for t in offered if t.accumulates_into is None]
+        request = TacticRequest(tuple(given), tuple(concrete), epilogue, thread_count=threads)
+        offered = [t for t in plugin.getTactics(request) if t.accumulates_into is None]
         if not offered:
             raise PluginError(f"{plugin.type} offers no tactic for {described} -> {concrete}")
         tactic = offered[0]
     plugin.setTactic(tactic)
     plugin.setEpilogue(epilogue)
-    plugin.configure(described, concrete)
+    plugin.configure(given, concrete)
+    try:
+        plugin.initialize()
+        recording, results = _record(
+            plugin, kernel, arrays, described, concrete, threads, packed or PackedWeights()
+        )
+    except BaseException:
+        plugin.terminate()
+        raise
+    return StandaloneLayer(
+        plugin, recording, results, [data_dependent_axes(desc) for desc in inferred]
+    )
 
+
+def _described(
+    arrays: Sequence[Array | None], inputs: Sequence[TensorDesc | None] | None,
+    constants: Sequence[int],
+) -> list[TensorDesc | None]:
+    if inputs is None:
+        inputs = [None if array is None else _desc(array) for array in arrays]
+    return [
+        replace(desc, value=arrays[index]) if desc is not None and index in constants else desc
+        for index, desc in enumerate(inputs)
+    ]
+
+
+def _record(
+    plugin: LayerPlugin, kernel: KernelPlugin | None, arrays: Sequence[Array | None],
+    inputs: Sequence[TensorDesc | None], outputs: Sequence[TensorDesc], threads: int,
+    packed: PackedWeights,
+) -> tuple[CpuRecording, list[tuple[Array, TensorDesc]]]:
+    """The recording, and each output's buffer."""
     slots = SlotTable()
-    stream = CpuStream(slots, RecordingStore(packed or PackedWeights(), slots), threads)
+    stream = CpuStream(slots, RecordingStore(packed, slots), threads)
     stream.begin_layer(plugin.type)
-    views = []
-    buffers = []
-    for array, desc in zip(arrays, described, strict=True):
-        memory = to_memory(array, desc.format)
-        buffers.append(memory)
+    views: list[TensorView | None] = []
+    buffers: dict[int, Array] = {}
+    for index, (array, desc) in enumerate(zip(arrays, inputs, strict=True)):
+        if array is None or desc is None:
+            views.append(None)
+            continue
+        buffers[index] = to_memory(array, desc.format)
         identity = digest(array) if desc.value is not None else None
-        views.append(TensorView(desc, slots.bind(memory), digest=identity))
+        views.append(TensorView(desc, slots.bind(buffers[index]), digest=identity))
     results = []
     out_views = []
-    for index, desc in enumerate(concrete):
-        if index == 0 and tactic.accumulates_into is not None:
-            memory = buffers[tactic.accumulates_into].reshape(-1).view(np.uint8)
-        else:
-            memory = allocate(max(desc.nbytes, 1))
-        results.append((memory, desc))
+    into = plugin.tactic.accumulates_into
+    for index, desc in enumerate(outputs):
+        shared = buffers.get(into) if into is not None and index == 0 else None
+        memory = allocate(max(desc.nbytes, 1)) if shared is None else shared
         out_views.append(TensorView(desc, slots.bind(memory)))
-    workspace = None
-    owner = kernel or plugin
+        results.append((memory.reshape(-1).view(np.uint8), desc))
+    given: Any = inputs
     size = (
-        kernel.getWorkspaceSize(plugin, described, concrete)
-        if kernel is not None
-        else plugin.getWorkspaceSize(described, concrete)
+        plugin.getWorkspaceSize(given, outputs) if kernel is None
+        else kernel.getWorkspaceSize(plugin, given, outputs)
     )
+    workspace = None
     if size:
         scratch = allocate(size)
         workspace = TensorView(TensorDesc(DataType.UINT8, (size,)), slots.bind(scratch))
-        stream.keep(scratch)
     record_layer(stream, plugin, views, out_views, workspace, kernel)
-    stream.keep((buffers, owner))
-    return StandaloneLayer(
-        stream.finish(), results, [data_dependent_axes(desc) for desc in inferred]
-    )
+    return stream.finish(), results
 
 
 def run_layer(
@@ -169,28 +204,27 @@ def run_layer(
     `formats` gives one memory format per input, `output_formats` one per output; inputs with
     `epilogue` operands include those. `inputs`/`outputs` give whole descriptions instead.
     """
-    values = [np.asarray(array) for array in arrays]
-    described = list(inputs) if inputs is not None else [_desc(value) for value in values]
+    values = [None if array is None else np.asarray(array) for array in arrays]
+    described = _described(values, inputs, ())
     if formats is not None:
         if len(formats) != len(values):
             raise ShapeError(f"{len(formats)} formats were given for {len(values)} inputs")
-        described = [replace(d, format=f) for d, f in zip(described, formats, strict=True)]
+        described = [
+            None if d is None else replace(d, format=f)
+            for d, f in zip(described, formats, strict=True)
+        ]
     produced = list(outputs) if outputs is not None else None
     if output_formats is not None:
         operands = epilogue.operands if epilogue else 0
         own = described[: len(described) - operands]
         produced = produced or output_descs(plugin, own)
         produced = [replace(d, format=f) for d, f in zip(produced, output_formats, strict=True)]
-    plugin.initialize()
-    try:
-        prepared = prepare_layer(
-            plugin, values, inputs=described, outputs=produced, constants=constants,
-            tactic=tactic, epilogue=epilogue, threads=threads,
-        )  # fmt: skip
+    with prepare_layer(
+        plugin, values, inputs=described, outputs=produced, constants=constants,
+        tactic=tactic, epilogue=epilogue, threads=threads,
+    ) as prepared:  # fmt: skip
         prepared.recording.replay()
         return [np.ascontiguousarray(a).reshape(a.shape) for a in prepared.results()]
-    finally:
-        plugin.terminate()
 
 
 def _desc(array: Array) -> TensorDesc:

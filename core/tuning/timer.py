@@ -49,6 +49,7 @@ class Timer:
         self._threads = threads
         self._registry = registry
         self._report = report
+        self._unusable: set[str] = set()
         self._random = np.random.default_rng(0)
 
     def seconds(
@@ -60,12 +61,15 @@ class Timer:
         known = self.cache.seconds.get(key)
         if known is not None:
             return known
+        if key in self._unusable:
+            return inf
         if not self.measure or graph_attributes(layer.plugin):
             return None
         try:
             with self._prepare(layer, candidate) as prepared:
                 best = _best_time(prepared, best_so_far * HOPELESS)
         except Exception as error:  # of whoever wrote the tactic: the others still run
+            self._unusable.add(key)
             self._report(
                 f"{layer.name}: {candidate.tactic.name} cannot run: {type(error).__name__}: {error}"
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from ._extension import extension_available, kernel_address, lib, require_extension
@@ -50,6 +52,17 @@ def set_num_threads(count: int) -> None:
     if count < 1:
         raise ValueError(f"a team of {count} threads is impossible; give at least 1")
     lib.plugrt_set_num_threads(count)
+
+
+@contextmanager
+def team_of(count: int) -> Iterator[None]:
+    """Teams of `count` threads on the calling thread, for what is planned or made inside."""
+    former = get_num_threads()
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        set_num_threads(former)
 
 
 def set_flush_denormals(enable: bool = True) -> bool:

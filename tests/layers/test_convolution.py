@@ -223,10 +223,12 @@ def test_what_no_post_op_computes_is_not_fused(rng: Any) -> None:
     assert not CASES["3x3"].layer.getTactics(TacticRequest(inputs, (output,), epilogue))
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_writing_into_a_slice(rng: Any, batch: int) -> None:
-    arrays = case((batch, 16, 5, 6), (32, 16, 1, 1)).arrays(rng)
-    layer = Convolution()
+def test_writing_into_a_slice(rng: Any, batch: int, kernel: int) -> None:
+    channels = 16 if kernel == 1 else 3
+    arrays = case((batch, channels, 5, 6), (32, channels, kernel, kernel)).arrays(rng)
+    layer = Convolution(padding=(kernel // 2,) * 4)
     inputs = [replace(TensorDesc(F32, a.shape), value=a) for a in arrays]
     inputs[0] = TensorDesc(F32, arrays[0].shape, LAST)
     whole = TensorView(TensorDesc(F32, (batch, 80, 5, 6), LAST), 0)

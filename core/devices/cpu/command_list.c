@@ -26,6 +26,11 @@ int32_t plugrt_failed_layer(void)
     return failed_layer;
 }
 
+void plugrt_forget_failure(void)
+{
+    failed_layer = -1;
+}
+
 plugrt_list *plugrt_list_create(void)
 {
     return calloc(1, sizeof(plugrt_list));

@@ -33,4 +33,5 @@ int plugrt_list_replay(const plugrt_list *list, const plugrt_call *call,
 
 /* The layer of the innermost command that failed last on this thread. */
 int32_t plugrt_failed_layer(void);
+void plugrt_forget_failure(void);
 #endif

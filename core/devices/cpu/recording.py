@@ -63,11 +63,13 @@ class CpuRecording(Recording):
     """A command list with its slots, ready to be replayed; one call at a time."""
 
     def __init__(
-        self, commands: CpuCommandList, slots: SlotTable, layer_names: Sequence[str], threads: int
+        self, commands: CpuCommandList, slots: SlotTable, layer_names: Sequence[str],
+        owners: Sequence[int], threads: int,
     ) -> None:
         self.commands = commands
         self._slots = slots
         self.layer_names = layer_names
+        self._owners = owners
         self.addresses = ffi.new("void *[]", max(len(slots.addresses), 1))
         for index, address in enumerate(slots.addresses):
             self.addresses[index] = ffi.cast("void *", address)
@@ -97,18 +99,22 @@ class CpuRecording(Recording):
             self._fail()
 
     def replay_timed(self) -> list[tuple[int, float]]:
-        """Run all commands; (layer number, seconds) of each."""
+        """Run all commands; for each the number of its outermost layer, and seconds."""
         seconds = ffi.new("double[]", max(len(self.commands), 1))
         if lib.plugrt_list_replay(self.commands.handle, self._call, self._services, seconds):
             self._fail()
-        return list(zip(self.commands.layers, list(seconds), strict=False))
+        layers = self.commands.layers
+        return [(self._owners[layer], seconds[k]) for k, layer in enumerate(layers)]
 
     def _fail(self) -> None:
         layer = int(lib.plugrt_failed_layer())
         name = self.layer_names[layer] if 0 <= layer < len(self.layer_names) else "?"
-        if self.callback_errors:
-            cause: Any = self.callback_errors.pop()
-            self.callback_errors.clear()
-            raise DeviceError(f"layer {name!r} failed: {type(cause).__name__}: {cause}") from cause
         message = ffi.string(self._message).decode(errors="replace")
+        self._message[0] = b"\0"
+        if self.callback_errors:
+            cause: Any = self.callback_errors[-1]
+            self.callback_errors.clear()
+            if not isinstance(cause, Exception):
+                raise cause  # the user's interrupt is no failure of the layer
+            raise DeviceError(f"layer {name!r} failed: {type(cause).__name__}: {cause}") from cause
         raise DeviceError(f"layer {name!r} failed: {message or 'its kernel gave no reason'}")

@@ -52,15 +52,24 @@ class CpuStream(Stream):
         self.store = store
         self.thread_count = thread_count
         self.layer_names: list[str] = []
+        self.owners: list[int] = []
+        """For every entry of `layer_names`, the number of the outermost layer it is part of."""
         self._record_body = record_body
         self._lists = [CpuCommandList()]
         self._kept: list[object] = []
         self._errors: list[BaseException] = []
         self._open = True
+        self._outermost = -1
 
     def begin_layer(self, name: str) -> None:
         """Attribute the following commands to a layer."""
+        if len(self._lists) == 1:
+            self._outermost += 1
+        self._enter(name)
+
+    def _enter(self, name: str) -> None:
         self.layer_names.append(name)
+        self.owners.append(self._outermost)
 
     def launch_raw(self, address: int, arguments: bytes, keep: object = None) -> None:
         if not self._open:
@@ -96,7 +105,7 @@ class CpuStream(Stream):
             self._record_body(self, body, inputs, outputs, workspace)
             for index in range(outer, len(self.layer_names)):
                 self.layer_names[index] = f"{name}/{self.layer_names[index]}"
-            self.layer_names.append(name)  # what follows is the outer layer's again
+            self._enter(name)  # what follows is the outer layer's again
         return commands
 
     @contextmanager
@@ -155,7 +164,9 @@ class CpuStream(Stream):
         self._open = False
         commands = self._lists[0]
         commands.kept = self._kept
-        recording = CpuRecording(commands, self.slots, self.layer_names, self.thread_count)
+        recording = CpuRecording(
+            commands, self.slots, self.layer_names, self.owners, self.thread_count
+        )
         recording.callback_errors = self._errors
         return recording
 

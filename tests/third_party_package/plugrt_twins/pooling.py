@@ -49,7 +49,7 @@ ONEDNN = "onednn:"
 TYPES = {DataType.FLOAT32: "float32", DataType.INT8: "int8", DataType.UINT8: "uint8"}
 
 LAYOUT = "TT" + "2i" + "i" + "3i3i" + "3i3i3i3i3i" + "i" + "ii" + "f" + "5q5q"
-"""struct pooling in pooling.c."""
+"""struct pooling in pooling.h."""
 
 AS_STORED = Quantization((1.0,))
 
@@ -206,7 +206,7 @@ class Pooling(LayerPlugin):
             )  # fmt: skip
         except DeviceError:
             return []
-        return [(ONEDNN + primitive.implementation, primitive, fused) for primitive in worth_trying(found)]
+        return [(ONEDNN + p.implementation, p, fused) for p in worth_trying(found)]
 
 
 class MaxPooling(Pooling):

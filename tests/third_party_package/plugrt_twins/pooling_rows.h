@@ -1,127 +1,145 @@
-/* Pooling over one element type; included once for each of them.
- *
- * Expects ELEMENT (the type), SUM_ELEMENT (the type of sums), NAME(function), LOWEST, and
- * STORE_MEAN(sum) with `factor`, `shift` and `a` in scope.
- */
+/* Rows of pooling over one element type; included with ELEMENT, SUM (the type of sums), LOWEST,
+ * WIDEST (lanes of the widest step of a maximum), FINISH (see below), SUFFIX (of names). */
 
-/* Up to CHUNK channels of one window; with a constant `count` they stay in registers. */
-static inline __attribute__((always_inline)) void NAME(largest)(
-    const struct pooling *a, const struct span spans[3], const ELEMENT *input,
-    ELEMENT *restrict output, int count)
-{
-    ELEMENT best[CHUNK];
-    for (int c = 0; c < count; c++)
-        best[c] = LOWEST;
-    for (int z = 0; z < spans[0].count; z++)
-        for (int y = 0; y < spans[1].count; y++) {
-            const ELEMENT *point = input
-                + (spans[0].first + z * a->dilation[0]) * a->input_stride[2]
-                + (spans[1].first + y * a->dilation[1]) * a->input_stride[3]
-                + spans[2].first * a->input_stride[4];
-            for (int x = 0; x < spans[2].count; x++) {
-                for (int c = 0; c < count; c++)
-                    best[c] = point[c] > best[c] ? point[c] : best[c];
-                point += a->dilation[2] * a->input_stride[4];
-            }
-        }
-    for (int c = 0; c < count; c++)
-        output[c] = best[c];
-}
+#define JOINED(name, suffix) name##_##suffix
+#define WITH(name, suffix) JOINED(name, suffix)
+#define LOCAL(name) WITH(name, SUFFIX)
+#define INLINED static inline __attribute__((always_inline))
+#define VECTOR_OF(type, lanes) type __attribute__((vector_size((lanes) * sizeof(type))))
+#define CHOSEN(where, yes, no)                                                               \
+    ((where) & (__typeof__(where))(yes)) | (~(where) & (__typeof__(where))(no))
 
-/* The same for a window within the input's columns, its elements listed. */
-static inline __attribute__((always_inline)) void NAME(largest_listed)(
-    const struct elements *elements, const ELEMENT *input, ELEMENT *restrict output, int count)
-{
-    ELEMENT best[CHUNK];
-    for (int c = 0; c < count; c++)
-        best[c] = input[elements->places[0] + c];
-    for (int k = 1; k < elements->count; k++) {
-        const ELEMENT *point = input + elements->places[k];
-        for (int c = 0; c < count; c++)
-            best[c] = point[c] > best[c] ? point[c] : best[c];
+/* VISIT for every element of the window. */
+#define VISIT_WINDOW(VISIT)                                                                  \
+    const struct span *spans = window->spans;                                                \
+    if (window->count > 0)                                                                   \
+        for (int k = 0; k < window->count; k++)                                              \
+            VISIT(input + window->places[k]);                                                \
+    else                                                                                     \
+        for (int z = 0; z < spans[0].count; z++)                                             \
+            for (int y = 0; y < spans[1].count; y++)                                         \
+                for (int x = 0; x < spans[2].count; x++)                                     \
+                    VISIT(input + place_of(a, spans, z, y, x));
+
+#define KEEP_LARGER(element)                                                                 \
+    do {                                                                                     \
+        memcpy(&value, element, sizeof value);                                               \
+        best = (elements)(CHOSEN(value > best, value, best));                                \
+    } while (0)
+
+#define ADD_TO_SUM(element)                                                                  \
+    do {                                                                                     \
+        memcpy(&value, element, sizeof value);                                               \
+        sum += __builtin_convertvector(value, sums);                                         \
+    } while (0)
+
+#define DEFINE_LARGEST(lanes)                                                                \
+    INLINED void LOCAL(largest_##lanes)(const struct pooling *a,                             \
+        const struct window *window, const struct LOCAL(mean) * unused,                      \
+        const ELEMENT *input, ELEMENT *output)                                               \
+    {                                                                                        \
+        typedef VECTOR_OF(ELEMENT, lanes) elements;                                          \
+        elements value, best = {0};                                                          \
+        (void)unused;                                                                        \
+        best += LOWEST;                                                                      \
+        VISIT_WINDOW(KEEP_LARGER)                                                            \
+        memcpy(output, &best, sizeof best);                                                  \
     }
-    for (int c = 0; c < count; c++)
-        output[c] = best[c];
-}
 
-static inline __attribute__((always_inline)) void NAME(mean)(
-    const struct pooling *a, const struct span spans[3], float factor, float shift,
-    const ELEMENT *input, ELEMENT *restrict output, int count)
-{
-    SUM_ELEMENT sum[CHUNK];
-    for (int c = 0; c < count; c++)
-        sum[c] = 0;
-    for (int z = 0; z < spans[0].count; z++)
-        for (int y = 0; y < spans[1].count; y++) {
-            const ELEMENT *point = input + (spans[0].first + z) * a->input_stride[2]
-                + (spans[1].first + y) * a->input_stride[3]
-                + spans[2].first * a->input_stride[4];
-            for (int x = 0; x < spans[2].count; x++) {
-                for (int c = 0; c < count; c++)
-                    sum[c] += point[c];
-                point += a->input_stride[4];
-            }
-        }
-    for (int c = 0; c < count; c++)
-        output[c] = STORE_MEAN(sum[c]);
-}
-
-TWIN_CLONES static void NAME(largest_row)(
-    const struct pooling *a, const struct row *row, const void *from, void *to)
-{
-    const ELEMENT *input = from;
-    ELEMENT *output = to;
-    struct span spans[3] = {span_of(a, 0, row->depth), span_of(a, 1, row->height), {0, 0, 0}};
-    struct elements elements;
-    list_elements(a, spans, &elements);
-    for (int x = 0; x < a->output_size[2]; x++, output += a->output_stride[4]) {
-        int c = row->begin;
-        spans[2] = span_of(a, 2, x);
-        if (elements.count > 0 && spans[2].count == a->kernel[2]) {
-            const ELEMENT *first = input + spans[2].first * a->input_stride[4];
-            for (; c + CHUNK <= row->end; c += CHUNK)
-                NAME(largest_listed)(&elements, first + c, output + c, CHUNK);
-            for (; c + 16 <= row->end; c += 16)
-                NAME(largest_listed)(&elements, first + c, output + c, 16);
-            for (; c + 8 <= row->end; c += 8)
-                NAME(largest_listed)(&elements, first + c, output + c, 8);
-            for (; c < row->end; c++)
-                NAME(largest_listed)(&elements, first + c, output + c, 1);
-            continue;
-        }
-        for (; c + 16 <= row->end; c += 16)
-            NAME(largest)(a, spans, input + c, output + c, 16);
-        for (; c < row->end; c++)
-            NAME(largest)(a, spans, input + c, output + c, 1);
+/* FINISH(elements, floats, mean) makes results of the mean above the input's zero point. */
+#define DEFINE_MEAN(lanes)                                                                   \
+    INLINED void LOCAL(mean_##lanes)(const struct pooling *a, const struct window *window,   \
+        const struct LOCAL(mean) * how, const ELEMENT *input, ELEMENT *output)               \
+    {                                                                                        \
+        typedef VECTOR_OF(ELEMENT, lanes) elements;                                          \
+        typedef VECTOR_OF(SUM, lanes) sums;                                                  \
+        typedef VECTOR_OF(float, lanes) floats;                                              \
+        enum { LANES = lanes };                                                              \
+        elements value;                                                                      \
+        sums sum = {0};                                                                      \
+        VISIT_WINDOW(ADD_TO_SUM)                                                             \
+        floats mean = __builtin_convertvector(sum, floats);                                  \
+        mean = (mean - how->shift) * how->factor;                                            \
+        FINISH                                                                               \
+        memcpy(output, &value, sizeof value);                                                \
     }
-}
 
-TWIN_CLONES static void NAME(mean_row)(
-    const struct pooling *a, const struct row *row, const void *from, void *to)
-{
-    const ELEMENT *input = from;
-    ELEMENT *output = to;
-    struct span spans[3] = {span_of(a, 0, row->depth), span_of(a, 1, row->height), {0, 0, 0}};
-    for (int x = 0; x < a->output_size[2]; x++, output += a->output_stride[4]) {
-        spans[2] = span_of(a, 2, x);
-        float inside = (float)spans[0].count * spans[1].count * spans[2].count;
-        float padded = (float)spans[0].room * spans[1].room * spans[2].room;
-        float factor = a->ratio / (a->include_padding ? padded : inside);
-        float shift = inside * a->input_zero;
-        int c = row->begin;
-        for (; c + CHUNK <= row->end; c += CHUNK)
-            NAME(mean)(a, spans, factor, shift, input + c, output + c, CHUNK);
-        for (; c + 16 <= row->end; c += 16)
-            NAME(mean)(a, spans, factor, shift, input + c, output + c, 16);
-        for (; c + 8 <= row->end; c += 8)
-            NAME(mean)(a, spans, factor, shift, input + c, output + c, 8);
-        for (; c < row->end; c++)
-            NAME(mean)(a, spans, factor, shift, input + c, output + c, 1);
+struct LOCAL(mean) {
+    float shift, factor, zero;
+};
+
+DEFINE_LARGEST(1)
+DEFINE_LARGEST(8)
+DEFINE_LARGEST(16)
+DEFINE_LARGEST(64)
+DEFINE_MEAN(1)
+DEFINE_MEAN(8)
+DEFINE_MEAN(16)
+
+#define STEPS(kind, lanes)                                                                   \
+    for (; c + lanes <= row->end; c += lanes)                                                \
+        LOCAL(kind##_##lanes)(a, window, &how, first + c, output + c);
+
+#define DEFINE_RUN(kind, WIDE_STEPS)                                                         \
+    void LOCAL(twins_##kind)(                                                                \
+        const struct pooling *a, const struct row *row, const void *from, void *to)          \
+    {                                                                                        \
+        const ELEMENT *input = from;                                                         \
+        ELEMENT *output = to;                                                                \
+        const int columns = a->kernel[2];                                                    \
+        struct window whole, cut;                                                            \
+        whole.spans[0] = cut.spans[0] = span_of(a, 0, row->depth);                           \
+        whole.spans[1] = cut.spans[1] = span_of(a, 1, row->height);                          \
+        whole.spans[2] = (struct span){0, columns, columns};                                 \
+        list_elements(a, &whole);                                                            \
+        for (int at = 0; at < a->output_size[2]; at++, output += a->output_stride[4]) {      \
+            const int start = at * a->stride[2] - a->before[2];                              \
+            const int reach = start + (columns - 1) * a->dilation[2];                        \
+            const struct window *window = &whole;                                            \
+            const ELEMENT *first = input;                                                    \
+            if (start >= 0 && reach < a->input_size[2]) {                                    \
+                first += start * a->input_stride[4];                                         \
+            } else {                                                                         \
+                cut.spans[2] = span_of(a, 2, at);                                            \
+                list_elements(a, &cut);                                                      \
+                window = &cut;                                                               \
+            }                                                                                \
+            const struct span *s = window->spans;                                            \
+            const float inside = (float)s[0].count * s[1].count * s[2].count;                \
+            const float padded = (float)s[0].room * s[1].room * s[2].room;                   \
+            const struct LOCAL(mean) how = {inside * a->input_zero,                          \
+                a->ratio / (a->include_padding ? padded : inside), a->output_zero};          \
+            int c = row->begin;                                                              \
+            WIDE_STEPS                                                                       \
+            STEPS(kind, 16)                                                                  \
+            STEPS(kind, 8)                                                                   \
+            STEPS(kind, 1)                                                                   \
+        }                                                                                    \
     }
-}
 
+#if WIDEST > 16
+DEFINE_RUN(largest, STEPS(largest, 64))
+#else
+DEFINE_RUN(largest, )
+#endif
+DEFINE_RUN(mean, )
+
+#undef JOINED
+#undef WITH
+#undef LOCAL
+#undef INLINED
+#undef VECTOR_OF
+#undef CHOSEN
+#undef VISIT_WINDOW
+#undef KEEP_LARGER
+#undef ADD_TO_SUM
+#undef DEFINE_LARGEST
+#undef DEFINE_MEAN
+#undef STEPS
+#undef DEFINE_RUN
 #undef ELEMENT
-#undef SUM_ELEMENT
-#undef NAME
+#undef SUM
 #undef LOWEST
-#undef STORE_MEAN
+#undef WIDEST
+#undef FINISH
+#undef SUFFIX

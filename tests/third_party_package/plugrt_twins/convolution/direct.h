@@ -7,6 +7,7 @@
 #ifndef TWIN_DIRECT_H
 #define TWIN_DIRECT_H
 
+#include "../instruction_sets.h"
 #include "../twin_kernel.h"
 #include "activation.h"
 
@@ -91,32 +92,9 @@ static inline int64_t distance(const struct direct *a, const struct line *line, 
 
 typedef void run_line(const struct direct *a, const struct line *line);
 
-/* What this processor runs best of a name's three variants. */
-#if defined(__x86_64__)
-#define DECLARE_LINES(name) run_line name##_baseline, name##_avx2, name##_avx512
-#define BEST(name)                                                                           \
-    (has_avx512() ? name##_avx512 : has_avx2() ? name##_avx2 : name##_baseline)
-
-static inline int has_avx512(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512vl");
-}
-
-static inline int has_avx2(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-#else
-#define DECLARE_LINES(name) run_line name##_baseline
-#define BEST(name) name##_baseline
-#endif
-
-DECLARE_LINES(twins_line_8);
-DECLARE_LINES(twins_line_16);
-DECLARE_LINES(twins_depthwise_8);
-DECLARE_LINES(twins_depthwise_16);
+DECLARE_VARIANTS(run_line, twins_line_8);
+DECLARE_VARIANTS(run_line, twins_line_16);
+DECLARE_VARIANTS(run_line, twins_depthwise_8);
+DECLARE_VARIANTS(run_line, twins_depthwise_16);
 
 #endif

@@ -111,8 +111,10 @@ void RUN_LINE(const struct direct *a, const struct line *line)
         return;
     }
     /* The last step may repeat some points. */
-    for (int x = whole.first; x < whole.end; x += REACH)
-        LOCAL(step)(a, line, &found, x + REACH <= whole.end ? x : whole.end - REACH, columns, REACH);
+    for (int x = whole.first; x < whole.end; x += REACH) {
+        const int at = x + REACH <= whole.end ? x : whole.end - REACH;
+        LOCAL(step)(a, line, &found, at, columns, REACH);
+    }
 }
 
 #include "vectors_end.h"

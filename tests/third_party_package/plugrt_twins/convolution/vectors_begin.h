@@ -1,6 +1,6 @@
 /* Vectors of LANES floats for the functions of one template, RUN_LINE being the outermost of them.
- * GCC lowers vector types for the function that they are written in, before it inlines that into
- * another: so each function is made anew, under a name of its own, for each RUN_LINE. */
+ * Each function is made anew, under a name of its own, for each RUN_LINE: see
+ * ../instruction_sets.h. */
 
 #define JOINED(a, b) a##_in_##b
 #define IN(a, b) JOINED(a, b)
