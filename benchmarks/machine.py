@@ -20,9 +20,16 @@ def describe(*distributions: str) -> dict[str, object]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "features": [name for name in FEATURES if name in flags],
         "system": f"{platform.system()} {platform.release()}",
+        "scheduling": _scheduling(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in ("plugrt", *distributions)},
     }
+
+
+def _scheduling() -> str:
+    """Whether this process was put before all others: on a busy machine that quietens it."""
+    policy = os.sched_getscheduler(0)
+    return "real-time" if policy in (os.SCHED_FIFO, os.SCHED_RR) else "normal"
 
 
 def _cpu_information() -> dict[str, str]:

@@ -27,7 +27,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,8 @@ class Contestants:
     registries: dict[str, plugrt.Registry]
     layers: dict[str, list[str]]
     """Types of the layers in each network, before anything was fused."""
-    remeasured: int = 0
-    """Times that B's build could not find in the cache."""
+    remeasured: list[str] = field(default_factory=list)
+    """Keys of times that B's build could not find in the cache."""
 
 
 def build_contestants(
@@ -146,9 +146,9 @@ def build_contestants(
     build("A", registry, cache)
     build("A2", registry, cache)
     shared = renamed(cache, twins)
-    known = len(shared.seconds)
+    known = set(shared.seconds)
     build("B", taken_over(registry, twins), shared)
-    found.remeasured = len(shared.seconds) - known
+    found.remeasured = sorted(set(shared.seconds) - known)
     return found
 
 

@@ -258,7 +258,8 @@ def _machine(told: Mapping[str, Any]) -> str:
     features = " ".join(told["features"]) or "no vector extensions"
     return (
         f"{told['processor']}, {count(told['cores'], 'core')}, {told['memory_gib']} GiB of memory, "
-        f"{features}; {told['system']}, Python {told['python']}"
+        f"{features}; {told['system']}, Python {told['python']}, "
+        f"{told['scheduling']} scheduling"
     )
 
 
