@@ -251,7 +251,8 @@ def tax(
         "fusions": {n: sum(map(len, p["fusions"].values())) for n, p in plans.items()},
         "differing": differing,
         "outputs_bit_equal": "outputs" not in differing,
-        "times_measured_for_B": contestants.remeasured,
+        "times_measured_for_B": len(contestants.remeasured),
+        "keys_measured_for_B": contestants.remeasured,
         "blocks": blocks,
         "rounds": rounds,
         "median_ms": {

@@ -43,6 +43,7 @@ ffibuilder.set_source(
     sources=[f"{FOLDER}/{path.name}" for path in sorted(HERE.glob("*.c"))],
     depends=[f"{FOLDER}/{path.name}" for path in sorted(HERE.glob("*.h"))],
     include_dirs=[FOLDER, "plugins/native"],
+    libraries=["m"],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"],
 )
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from ...plugins import Format, PlugrtError, ShapeError, TensorDesc
 from ...plugins.dims import evaluate_shape, symbols
 from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import build_desc
 from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import graph_attributes
 from ..runtime.planned import PlannedNetwork
 from ..runtime.recorder import is_barrier
 from ..tuning.assignment import Assignment, Option
-from ..tuning.candidates import concrete_desc
 from ..tuning.timer import Timer
 from .formats import Reformats
 from .profiles import SizeProfile
@@ -143,7 +143,7 @@ class Finisher:
             evaluate_shape(tensor.shape, {**free, **sizes})
             for sizes in (self._profile.minimum, self._profile.maximum)
         )
-        now = concrete_desc(tensor, tensor.format, self._profile.concretise)
+        now = build_desc(tensor.desc, tensor.format, self._profile.concretise)
         return replace(now, min_shape=least, max_shape=most)
 
 

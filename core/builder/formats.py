@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ...plugins import Format, PlugrtError
 from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import Concretise
 from ..tuning.assignment import Option
-from ..tuning.candidates import Concretise, candidates
+from ..tuning.candidates import candidates
 
 
 class Reformats:

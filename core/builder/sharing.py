@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from ...plugins import Tactic, TensorDesc
 from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import Concretise, build_desc
 from ..memory import Aliasing, decide_aliasing
 from ..tuning.assignment import TIE
-from ..tuning.candidates import Candidate, Concretise, concrete_desc
+from ..tuning.candidates import Candidate
 from ..tuning.timer import Timer
 
 
@@ -105,4 +106,4 @@ class Sharing:
         )  # fmt: skip
 
     def _desc(self, tensor: Tensor) -> TensorDesc:
-        return concrete_desc(tensor, tensor.format, self._concretise)
+        return build_desc(tensor.desc, tensor.format, self._concretise)

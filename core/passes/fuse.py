@@ -18,15 +18,13 @@ from ...plugins import (
     Format,
     Input,
     TacticRequest,
-    TensorDesc,
 )
-from ...plugins.dims import Shape
 from ...plugins.expression import inputs_of, rename
 from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import Concretise, float_desc
 from ..tuning.candidates import accepts
 from .copying import graph_attributes
 
-Concretise = Callable[[Shape], tuple[int, ...]]
 MAXIMUM_STEPS = 16
 
 
@@ -104,8 +102,11 @@ class _Fusion:
         tensors = [*layer.inputs, *region.operands]
         epilogue = layer.epilogue.then(region.step)
         for layout in self._formats:
-            inputs: Any = tuple(None if t is None else self._at(t.desc, layout) for t in tensors)
-            output = self._at(replace(result.desc, value=None), layout)
+            inputs: Any = tuple(
+                None if t is None else float_desc(t.desc, layout, self._concretise)
+                for t in tensors
+            )
+            output = float_desc(replace(result.desc, value=None), layout, self._concretise)
             own = inputs[: len(layer.own_inputs)]
             if not accepts(layer.plugin, Combination(own, (output,))):
                 continue
@@ -113,14 +114,6 @@ class _Fusion:
             if any(t.accumulates_into is None for t in layer.plugin.getTactics(request)):
                 return True
         return False
-
-    def _at(self, desc: TensorDesc, layout: Format) -> TensorDesc:
-        shape = self._concretise(desc.shape)
-        fits = layout.accepts(shape) and not desc.is_constant
-        # Scales are the next pass's business: as far as fusion goes everything is in float.
-        return replace(
-            desc, shape=shape, format=layout if fits else Format.LINEAR, quantization=None
-        )
 
     def _fuse(self, region: _Region) -> None:
         network = self._network

@@ -21,12 +21,11 @@ from ...plugins import (
     TacticRequest,
     TensorDesc,
 )
-from ...plugins.dims import Shape
 from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import Concretise, float_desc
 from ..tuning.candidates import accepts
 from .copying import graph_attributes
 
-Concretise = Callable[[Shape], tuple[int, ...]]
 Report = Callable[[str], None]
 
 
@@ -136,7 +135,7 @@ def _choose(
                 if tensor is None:
                     inputs.append(None)
                     continue
-                desc = _at(tensor.desc, layout, concretise)
+                desc = float_desc(tensor.desc, layout, concretise)
                 if index < own and index in low_inputs:
                     desc = _low(desc, scales[id(tensor)])
                 elif index in constants and tensor.value is not None:
@@ -145,8 +144,8 @@ def _choose(
                     desc = replace(desc, value=stored)
                 inputs.append(desc)
             results = tuple(
-                _low(_at(t.desc, layout, concretise), scales[id(t)])
-                if k in outputs else _at(t.desc, layout, concretise)
+                _low(float_desc(t.desc, layout, concretise), scales[id(t)])
+                if k in outputs else float_desc(t.desc, layout, concretise)
                 for k, t in enumerate(layer.outputs)
             )
             combination = Combination(tuple(inputs[:own]), results)  # type: ignore[arg-type]
@@ -160,14 +159,6 @@ def _choose(
 
 def _low(desc: TensorDesc, quantization: Quantization) -> TensorDesc:
     return replace(desc, dtype=stored_type(quantization), quantization=quantization)
-
-
-def _at(desc: TensorDesc, layout: Format, concretise: Concretise) -> TensorDesc:
-    shape = concretise(desc.shape)
-    fits = layout.accepts(shape) and not desc.is_constant
-    return replace(
-        desc, shape=shape, format=layout if fits else Format.LINEAR, quantization=None
-    )
 
 
 def _apply(

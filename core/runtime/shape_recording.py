@@ -67,6 +67,11 @@ class ShapeRecording:
             for position, layer in enumerate(planned.network.layers)
             for tensor in layer.outputs
         }
+        self._bounds = {
+            name: evaluate(_bound_of(planned, name), self.sizes)
+            for segment in self.segments
+            for name, _ in segment.learns
+        }
         self.output_descs: list[TensorDesc] = [
             self.plan.of(tensor).desc for tensor in planned.network.outputs
         ]
@@ -143,20 +148,13 @@ class ShapeRecording:
         views = Views(network, self.plan, buffers, slots, self.planned.digests)
         for tensor in network.tensors.values():
             if id(tensor) in self._positions and len(self.segments) > 1:
-                views.made[id(tensor)] = self._known_at(tensor, {**self._bounds(), **sizes})
+                views.made[id(tensor)] = self._known_at(tensor, {**self._bounds, **sizes})
         stream = CpuStream(
             slots, RecordingStore(self._packed, slots), self._threads,
             body_recorder(self.planned.body),
         )  # fmt: skip
         record_layers(stream, self.planned, views, sizes, segment.first, segment.last)
         return Variant(stream.finish(), [arena, *inputs, *outputs])
-
-    def _bounds(self) -> dict[str, int]:
-        return {
-            name: evaluate(_bound_of(self.planned, name), self.sizes)
-            for segment in self.segments
-            for name, _ in segment.learns
-        }
 
     def _read(
         self, name: str, tensor: Tensor, arena: int, inputs: Sequence[int],
@@ -165,7 +163,7 @@ class ShapeRecording:
         place = self.plan.of(tensor)
         base = {"arena": [arena], "input": inputs, "output": outputs}[place.where]
         value = read_int64(base[place.buffer] + place.offset)
-        bound = self._bounds()[name]
+        bound = self._bounds[name]
         if not 0 <= value <= bound:
             raise DeviceError(
                 f"layer {tensor.producer.name if tensor.producer else '?'!r} reported the size "

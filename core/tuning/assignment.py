@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from ...plugins import Format, PluginError
 from ..graph import Layer, Network, Tensor
-from .candidates import Candidate, Concretise, candidates
+from ..graph.build_descs import Concretise
+from .candidates import Candidate, candidates
 from .timer import Timer
 
 TIE = 0.03

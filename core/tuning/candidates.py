@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,8 @@ from ...plugins import (
     TacticRequest,
     TensorDesc,
 )
-from ...plugins.dims import Shape
-from ..graph import Layer, Tensor
-
-Concretise = Callable[[Shape], tuple[int, ...]]
+from ..graph import Layer
+from ..graph.build_descs import Concretise, build_desc
 
 
 @dataclass(frozen=True)
@@ -35,16 +33,6 @@ class Candidate:
     def layouts(self) -> tuple[Format | None, ...]:
         """The formats of all inputs and outputs."""
         return tuple(None if d is None else d.format for d in (*self.inputs, *self.outputs))
-
-
-def concrete_desc(tensor: Tensor, layout: Format, concretise: Concretise) -> TensorDesc:
-    """A tensor's description at build shapes, in `layout` where that is possible."""
-    shape = concretise(tensor.shape)
-    fits = layout.accepts(shape) and not tensor.is_constant
-    return replace(
-        tensor.desc, shape=shape, format=layout if fits else Format.LINEAR,
-        value=tensor.value if tensor.is_constant else None,
-    )  # fmt: skip
 
 
 def candidates(
@@ -97,7 +85,7 @@ def _assigned(
     layer: Layer, before: Format, after: Format, concretise: Concretise
 ) -> tuple[tuple[TensorDesc | None, ...], tuple[TensorDesc, ...]]:
     """The inputs in one format, outputs and epilogue operands in another."""
-    outputs = tuple(concrete_desc(t, after, concretise) for t in layer.outputs)
+    outputs = tuple(build_desc(t.desc, after, concretise) for t in layer.outputs)
     inputs: list[TensorDesc | None] = []
     own_count = len(layer.own_inputs)
     for index, tensor in enumerate(layer.inputs):
@@ -105,7 +93,7 @@ def _assigned(
             inputs.append(None)
             continue
         operand = index >= own_count
-        desc = concrete_desc(tensor, after if operand else before, concretise)
+        desc = build_desc(tensor.desc, after if operand else before, concretise)
         if operand and desc.shape != outputs[0].shape:
             desc = replace(desc, format=Format.LINEAR)
         inputs.append(desc)

@@ -1,5 +1,6 @@
 #include "command_list.h"
 
+#include <fenv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -140,11 +141,12 @@ int plugrt_list_replay(const plugrt_list *list, const plugrt_call *call,
     failed_layer = -1;
     if (team != call->thread_count)
         services->set_num_threads(call->thread_count);
-    int flushed = services->flush_denormals(1); /* before priming, which sets it here too */
+    fenv_t before;
+    fegetenv(&before);
+    services->flush_denormals(1); /* threads that a kernel starts take it over */
     services->prime(call->thread_count);
     int status = seconds ? run_timed(list, call, seconds) : plugrt_list_run(list, call);
-    if (!flushed)
-        services->flush_denormals(0);
+    fesetenv(&before);
     if (team != call->thread_count)
         services->set_num_threads(team);
     return status;
