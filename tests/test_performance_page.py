@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MACHINE = {
     "processor": "Abacus 9", "cores": 2, "memory_gib": 8.0, "features": ["avx2"],
-    "system": "Linux 1", "python": "3.10.0", "scheduling": "normal", "versions": {"plugrt": "0.1.0", "peer": "7"},
+    "system": "Linux 1", "python": "3.10.0", "scheduling": "normal",
+    "versions": {"plugrt": "0.1.0", "peer": "7"},
 }  # fmt: skip
 
 

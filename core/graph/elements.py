@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from ...plugins import (
     LayerPlugin,
     Quantization,
     Shape,
+    ShapeError,
     TensorDesc,
     TensorNode,
     format_shape,
@@ -85,7 +87,17 @@ class Tensor(TensorNode):
         constants the scale may be given per index of `axis`. Raises ShapeError for scales
         that are not positive or do not fit the axis.
         """
-        self.quantization = Quantization.of(scale, zero_point, axis)
+        found = Quantization.of(scale, zero_point, axis)
+        if axis is not None:
+            rank = len(self.shape)
+            size = self.shape[axis] if -rank <= axis < rank else None
+            if not self.is_constant or size is None or len(found.scale) not in (1, size):
+                raise ShapeError(
+                    f"{self!r}: {len(found.scale)} scales along axis {axis} do not fit; constants "
+                    "take one per index of an axis, other tensors one scale without an axis"
+                )
+            found = replace(found, axis=axis % rank)
+        self.quantization = found
 
     def __repr__(self) -> str:
         return f"Tensor({self.name!r}, {self.dtype.value}, {format_shape(self.shape)})"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from plugrt import DataType, Engine, Layer, LayerPlugin, Network, Tensor
+from plugrt import DataType, Engine, Layer, LayerPlugin, Network, ShapeError, Tensor
 from plugrt.core.passes.precision import quantise
 from plugrt.plugins import (
     Combination,
@@ -236,9 +236,14 @@ def test_unsigned_storage(network: Network, quick_build: Build) -> None:
     np.testing.assert_allclose(found, X * WEIGHTS, atol=0.03)
 
 
-def test_scales_per_channel_of_an_activation(network: Network, quick_build: Build) -> None:
-    """No layer stores those: the network stays as it is."""
-    x = network.add_input("x", "float32", [41])
-    x.set_quantization(np.full(41, 0.01), axis=0)
-    network.mark_output(network.add_layer(FloatOnly(), [x], name="y").output)
-    assert types(quick_build(network, precision="int8")) == {"y": ("float32", "float32")}
+def test_only_constants_take_scales_along_an_axis(network: Network) -> None:
+    x = network.add_input("x", "float32", ["N", 3])
+    weights = network.add_constant("weights", np.ones((2, 3), np.float32))
+    weights.set_quantization([0.1, 0.2, 0.3], axis=-1)
+    assert weights.quantization == Quantization((0.1, 0.2, 0.3), axis=1)
+    for tensor, scales, axis in ((x, [0.1] * 3, 1), (weights, [0.1] * 3, 0), (weights, [0.1], 2)):
+        with pytest.raises(ShapeError, match=rf"{tensor.name}.*scales along axis {axis} do not"):
+            tensor.set_quantization(scales, axis=axis)
+    for scale in (0, -1, np.nan, []):
+        with pytest.raises(ShapeError, match="scale"):
+            x.set_quantization(scale)

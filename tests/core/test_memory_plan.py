@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.nets import NETS
+from benchmarks.nets.to_plugrt import to_plugrt
 from plugrt import Engine, LayerPlugin, Network
 from plugrt.core.memory import MemoryPlan, plan_memory
 from plugrt.core.memory.plan import _live_maximum, _pack
@@ -49,21 +50,10 @@ def test_packing(ranges: list[tuple[int, int, int]]) -> None:
     check(plan)
 
 
-def benchmark_network(monkeypatch: pytest.MonkeyPatch, name: str, batch: int | str) -> Network:
-    """A benchmark's network; benchmarks are no installed package."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
-    from benchmarks.nets import NETS
-    from benchmarks.nets.to_plugrt import to_plugrt
-
-    return to_plugrt(NETS[name](), batch)
-
-
 @pytest.mark.parametrize("fusion", [True, False])
 @pytest.mark.parametrize("name", ["yolo-fastest", "yolov3-tiny"])
-def test_real_networks_waste_little(
-    monkeypatch: pytest.MonkeyPatch, quick_build: Build, name: str, fusion: bool
-) -> None:
-    engine = quick_build(benchmark_network(monkeypatch, name, "N"), fusion=fusion)
+def test_real_networks_waste_little(quick_build: Build, name: str, fusion: bool) -> None:
+    engine = quick_build(to_plugrt(NETS[name]()), fusion=fusion)
     planned = engine.planned
     for batch in (1, 3):
         plan = plan_memory(planned.network, {"N": batch}, planned.aliasing)
