@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ... import plugins
@@ -10,6 +12,7 @@ from ..devices.cpu import CpuDevice
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
 from ..graph import Network
+from ..graph.build_descs import Concretise
 from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import copy_network
 from ..passes.fuse import fuse_epilogues
@@ -20,7 +23,7 @@ from ..tuning.timer import Timer
 from ..tuning.timing_cache import TimingCache
 from .config import BuilderConfig
 from .finish import Finisher
-from .profiles import SizeProfile, size_profile
+from .profiles import SizeProfile, concrete_shape, size_profile
 
 
 def build(network: Network, config: BuilderConfig | None = None) -> Engine:
@@ -41,19 +44,22 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         cache, config.threads, network.registry, config.tune != "off", report.append
     )
 
-    _check_profile(network, profile)
+    others = _other_sizes(network, profile)
     working = copy_network(network)
     simplify(working, report.append)
     if config.fusion:
-        fuse_epilogues(working, formats, profile.concretise, config.threads, report.append)
+        fuse_epilogues(
+            working, formats, profile.concretise, config.threads, report.append, others
+        )
     if config.precision == "int8":
         lower_precision(working, formats, profile.concretise, config.threads, report.append)
     else:
         keep_float(working)
     remove_dead_layers(working)
     finisher = Finisher(
-        formats, profile, config.threads, timer, config.max_workspace_size, report.append
-    )
+        formats, profile, config.threads, timer, config.max_workspace_size, report.append,
+        others,
+    )  # fmt: skip
     planned = finisher.finish(working)
     if cache_file is not None and timer.measured:
         cache.save(cache_file)
@@ -67,8 +73,11 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     return Engine(planned, info, report=report)
 
 
-def _check_profile(network: Network, profile: SizeProfile) -> None:
-    """Whether every layer works at the sizes that the build decides for."""
+def _other_sizes(network: Network, profile: SizeProfile) -> list[Concretise]:
+    """Sizes beside the optimum at which the engine must run.
+
+    Raises ShapeError when a layer cannot work at the sizes of the profile.
+    """
     for sizes in profile.distinct:
         try:
             check_shapes(network, sizes)
@@ -78,6 +87,12 @@ def _check_profile(network: Network, profile: SizeProfile) -> None:
                 f"{error} (at {found or 'the given shapes'}); give a ShapeProfile for the inputs: "
                 "sizes without one count as 1"
             ) from error
+    others = profile.distinct[1:]
+    if profile.unlimited is not None:
+        with suppress(ShapeError):  # a guess: it need not be possible
+            check_shapes(network, profile.unlimited)
+            others.append(profile.unlimited)
+    return [partial(concrete_shape, sizes=sizes) for sizes in others]
 
 
 def _limits(profile: SizeProfile) -> dict[str, tuple[int, int, int]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ...plugins import Format, PlugrtError, ShapeError, TensorDesc
+from ...plugins import Format, ShapeError, TensorDesc
 from ...plugins.dims import evaluate_shape, symbols
 from ..graph import Layer, Network, Tensor
-from ..graph.build_descs import build_desc
+from ..graph.build_descs import Concretise, build_desc
 from ..graph.concrete_shapes import check_shapes
+from ..graph.naming import naming_layer
 from ..passes.copying import graph_attributes
 from ..runtime.planned import PlannedNetwork
 from ..runtime.recorder import is_barrier
@@ -27,7 +28,7 @@ class Finisher:
 
     def __init__(
         self, formats: list[Format], profile: SizeProfile, threads: int, timer: Timer,
-        max_workspace_size: int | None, report: Report,
+        max_workspace_size: int | None, report: Report, others: Sequence[Concretise] = (),
     ) -> None:
         self._formats = formats
         self._profile = profile
@@ -35,6 +36,7 @@ class Finisher:
         self._timer = timer
         self._limit = max_workspace_size
         self._report = report
+        self._others = others
 
     def finish(self, network: Network, is_body: bool = False) -> PlannedNetwork:
         """Decide everything for one network, in place."""
@@ -50,8 +52,9 @@ class Finisher:
         self._copy_behind_barriers(network, is_body)
         concretise = self._profile.concretise
         assignment = Assignment(
-            network, self._formats, concretise, self._threads, self._timer, self._limit
-        )
+            network, self._formats, concretise, self._threads, self._timer, self._limit,
+            self._others,
+        )  # fmt: skip
         choice = assignment.solve()
         for layer, option in choice.items():
             self._apply(layer, option)
@@ -114,8 +117,9 @@ class Finisher:
     def _apply(self, layer: Layer, option: Option) -> None:
         candidate = option.candidate
         layer.kernel = candidate.kernel
-        layer.plugin.setTactic(candidate.tactic)
-        layer.plugin.setEpilogue(layer.epilogue)
+        with naming_layer(layer.name, layer.plugin, "setTactic() or setEpilogue()"):
+            layer.plugin.setTactic(candidate.tactic)
+            layer.plugin.setEpilogue(layer.epilogue)
         for tensor, desc in zip(layer.outputs, candidate.outputs, strict=True):
             tensor.format = desc.format
         chosen = ", ".join(dict.fromkeys(d.format.value for d in candidate.outputs))
@@ -129,13 +133,10 @@ class Finisher:
         return [{**dict.fromkeys(names, 1), **sizes} for sizes in self._profile.distinct]
 
     def _configure(self, layer: Layer) -> None:
-        try:
-            layer.plugin.configure(
-                [None if t is None else self._ranged(t) for t in layer.inputs],  # type: ignore[misc]
-                [self._ranged(t) for t in layer.outputs],
-            )
-        except PlugrtError as error:
-            raise type(error)(f"layer {layer.name!r} ({layer.plugin.type}): {error}") from error
+        inputs = [None if t is None else self._ranged(t) for t in layer.inputs]
+        outputs = [self._ranged(t) for t in layer.outputs]
+        with naming_layer(layer.name, layer.plugin, "configure()"):
+            layer.plugin.configure(inputs, outputs)  # type: ignore[arg-type]
 
     def _ranged(self, tensor: Tensor) -> TensorDesc:
         free = {n: 1 for n, s in symbols(tensor.shape).items() if s.bound is None}

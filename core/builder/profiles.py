@@ -27,10 +27,7 @@ class SizeProfile:
 
     def concretise(self, shape: Shape) -> tuple[int, ...]:
         """A shape at the optimum; data-dependent sizes at their bound."""
-        if is_static(shape):
-            return shape  # type: ignore[return-value]
-        free = {name: 1 for name, found in symbols(shape).items() if found.bound is None}
-        return evaluate_shape(shape, {**free, **self.optimum})
+        return concrete_shape(shape, self.optimum)
 
     @property
     def distinct(self) -> list[Mapping[str, int]]:
@@ -40,6 +37,20 @@ class SizeProfile:
             if sizes not in found:
                 found.append(sizes)
         return found
+
+    @property
+    def unlimited(self) -> Mapping[str, int] | None:
+        """Other sizes that may come as well, where some have no range."""
+        free = dict.fromkeys(self.optimum.keys() - self.limited, 2)
+        return {**self.optimum, **free} if free else None
+
+
+def concrete_shape(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape at these sizes, unknown ones being 1; data-dependent sizes at their bound."""
+    if is_static(shape):
+        return shape  # type: ignore[return-value]
+    free = {name: 1 for name, found in symbols(shape).items() if found.bound is None}
+    return evaluate_shape(shape, {**free, **sizes})
 
 
 def size_profile(network: Network, config: BuilderConfig) -> SizeProfile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Union
 
@@ -12,6 +13,8 @@ from ...plugin_registry import Registry
 from ...plugins import LayerPlugin, PlanError, PlugrtError, TensorDesc
 from ..atomic_file import write_atomically
 from ..devices.cpu import CpuDevice, warn_without_onednn
+from ..graph import Layer
+from ..graph.naming import naming_layer
 from ..runtime.context import ExecutionContext
 from ..runtime.planned import PlannedNetwork
 from ..runtime.weight_store import PackedWeights
@@ -34,7 +37,7 @@ class Engine:
         self.report = tuple(report)
         """What the build did to each layer, line by line; empty for a loaded engine."""
         self._packed = PackedWeights()
-        self._initialised: list[LayerPlugin] = []
+        self._initialised: list[Layer] = []
         self._closed = False
         warn_without_onednn()
         self._initialise(planned)
@@ -123,16 +126,21 @@ class Engine:
         return self._closed
 
     def close(self) -> None:
-        """Release every plug-in. Close contexts first."""
+        """Release every plug-in. Close contexts first.
+
+        Raises PlugrtError naming the first layer whose `terminate` fails; all are asked.
+        """
         self._closed = True
-        errors = []
+        errors: list[PlugrtError] = []
         while self._initialised:
+            layer = self._initialised.pop()
             try:
-                self._initialised.pop().terminate()
-            except Exception as error:
+                with naming_layer(layer.name, layer.plugin, "terminate()"):
+                    layer.plugin.terminate()
+            except PlugrtError as error:
                 errors.append(error)
         if errors:
-            raise PlugrtError(f"terminate() failed: {errors[0]}") from errors[0]
+            raise errors[0]
 
     def __enter__(self) -> Engine:
         return self
@@ -148,12 +156,14 @@ class Engine:
         return {name: (low, high) for name, (low, _, high) in self.info.profiles.items()}
 
     def _initialise(self, planned: PlannedNetwork) -> None:
-        try:
-            for layer in planned.network.layers:
-                self._initialised.append(layer.plugin)  # terminate() follows a failure too
-                layer.plugin.initialize()
-            for body in planned.bodies.values():
-                self._initialise(body)
-        except BaseException:
-            self.close()
-            raise
+        for layer in planned.network.layers:
+            self._initialised.append(layer)  # terminate() follows a failure too
+            try:
+                with naming_layer(layer.name, layer.plugin, "initialize()"):
+                    layer.plugin.initialize()
+            except BaseException:
+                with suppress(PlugrtError):  # the first failure counts
+                    self.close()
+                raise
+        for body in planned.bodies.values():
+            self._initialise(body)

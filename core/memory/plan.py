@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import gcd
+from typing import Any
 
 from ...plugins import ALIGNMENT, TensorDesc
 from ..graph import Layer, Network, Tensor
+from ..graph.naming import naming_layer
 from .aliasing import Aliasing, permits
 from .storage import Storage, StorageMap
 
@@ -91,10 +93,12 @@ def workspace_size(
     inputs: list[TensorDesc | None], outputs: list[TensorDesc],
 ) -> int:  # fmt: skip
     """Scratch bytes of a layer, asked of the kernel that runs it."""
-    if layer.kernel is not None:
-        kernel = network.registry.get("kernels", layer.kernel)()
-        return int(kernel.getWorkspaceSize(layer.plugin, inputs, outputs))
-    return int(layer.plugin.getWorkspaceSize(inputs, outputs))  # type: ignore[arg-type]
+    given: Any = inputs
+    with naming_layer(layer.name, layer.plugin, "getWorkspaceSize()"):
+        if layer.kernel is not None:
+            kernel = network.registry.get("kernels", layer.kernel)()
+            return int(kernel.getWorkspaceSize(layer.plugin, given, outputs))
+        return int(layer.plugin.getWorkspaceSize(given, outputs))
 
 
 def _stored(found: StorageMap, tensor: Tensor) -> TensorDesc:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from ...plugins import SliceOf, TensorDesc, TensorView, ViewOf
 from ...plugins.dims import evaluate_shape, symbols
 from ..graph import Layer, Network, Tensor
+from ..graph.naming import naming_layer
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class StorageMap:
     def offers(self, layer: Layer) -> Sequence[SliceOf | ViewOf]:
         """What the layer's plug-in offers to share at these sizes."""
         inputs = [None if t is None else self.desc(t) for t in layer.own_inputs]
-        return layer.plugin.aliases(inputs, [self.desc(t) for t in layer.outputs])  # type: ignore[arg-type]
+        outputs = [self.desc(t) for t in layer.outputs]
+        with naming_layer(layer.name, layer.plugin, "aliases()"):
+            return layer.plugin.aliases(inputs, outputs)  # type: ignore[arg-type]
 
     def _slice(self, parent: Tensor, tensor: Tensor, offer: SliceOf) -> TensorView:
         desc = self.desc(parent)
@@ -219,11 +222,11 @@ class StorageMap:
         member = self.members.get(id(source))
         if member is None or member.storage.kind != "arena" or member.storage.last != position:
             return False
-        result = self.desc(layer.output)
-        mine = member.desc
+        mine, result = source.desc, layer.output.desc
+        # Symbolic shapes: what is equal for a batch of 1 only must not be decided on.
         return (
-            mine.is_dense
-            and (mine.sizes, mine.dtype, mine.format) == (result.sizes, result.dtype, result.format)
+            member.desc.is_dense
+            and (mine.shape, mine.dtype, mine.format) == (result.shape, result.dtype, result.format)
             and layer.inputs.count(source) == 1
             and not any(
                 self._overlaps(member, other) for other in layer.present_inputs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...plugins import Graph, LayerPlugin
 from ..graph import Network, Tensor
+from ..graph.naming import naming_layer
 
 
 def copy_plugin(plugin: LayerPlugin) -> LayerPlugin:
@@ -40,9 +41,9 @@ def copy_network(network: Network) -> Network:
     for layer in network.layers:
         inputs = [None if t is None else mapped[id(t)] for t in layer.inputs]
         descs = [tensor.desc for tensor in layer.outputs]
-        twin_layer = fresh.insert_layer(
-            len(fresh.layers), copy_plugin(layer.plugin), inputs, layer.name, descs
-        )
+        with naming_layer(layer.name, layer.plugin, "copying it (serialize, deserialize)"):
+            plugin = copy_plugin(layer.plugin)
+        twin_layer = fresh.insert_layer(len(fresh.layers), plugin, inputs, layer.name, descs)
         fresh.rename_layer(twin_layer, layer.name)  # a tensor may have had the name first
         twin_layer.epilogue = layer.epilogue
         twin_layer.fused = list(layer.fused)

@@ -6,7 +6,7 @@ others behind it, so chains become one pass even where nothing before them can t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from ...plugins import (
 from ...plugins.expression import inputs_of, rename
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, float_desc
+from ..graph.naming import naming_layer
 from ..tuning.candidates import accepts
 from .copying import graph_attributes
 
@@ -30,13 +31,14 @@ MAXIMUM_STEPS = 16
 
 def fuse_epilogues(
     network: Network, formats: list[Format], concretise: Concretise, threads: int,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = lambda line: None, others: Sequence[Concretise] = (),
 ) -> None:
-    """Fuse in place, from first to last layer."""
+    """Fuse in place, from first to last layer, what some tactic takes at the build's sizes and
+    at those of `others`."""
     for layer in list(network.layers):
         for body in graph_attributes(layer.plugin).values():
-            fuse_epilogues(body, formats, concretise, threads, report)
-    fusion = _Fusion(network, formats, concretise, threads, report)
+            fuse_epilogues(body, formats, concretise, threads, report, others)
+    fusion = _Fusion(network, formats, [concretise, *others], threads, report)
     for earlier_too in (False, True):
         for layer in list(network.layers):
             while layer in network.layers and fusion.absorb(layer, earlier_too):
@@ -56,12 +58,12 @@ class _Fusion:
     """Fusion within one network."""
 
     def __init__(
-        self, network: Network, formats: list[Format], concretise: Concretise, threads: int,
+        self, network: Network, formats: list[Format], sizes: Sequence[Concretise], threads: int,
         report: Callable[[str], None],
     ) -> None:
         self._network = network
         self._formats = formats
-        self._concretise = concretise
+        self._sizes = sizes
         self._threads = threads
         self._report = report
 
@@ -97,23 +99,32 @@ class _Fusion:
         return False
 
     def _accepted(self, region: _Region) -> bool:
-        """Whether some format assignment offers a tactic with the longer epilogue."""
-        layer, result = region.layer, region.consumer.output
-        tensors = [*layer.inputs, *region.operands]
-        epilogue = layer.epilogue.then(region.step)
-        for layout in self._formats:
-            inputs: Any = tuple(
-                None if t is None else float_desc(t.desc, layout, self._concretise)
-                for t in tensors
+        with naming_layer(region.layer.name, region.layer.plugin, "asking about an epilogue"):
+            return any(
+                all(self._offered(region, layout, concretise) for concretise in self._sizes)
+                for layout in self._formats
             )
-            output = float_desc(replace(result.desc, value=None), layout, self._concretise)
-            own = inputs[: len(layer.own_inputs)]
-            if not accepts(layer.plugin, Combination(own, (output,))):
-                continue
-            request = TacticRequest(inputs, (output,), epilogue, thread_count=self._threads)
-            if any(t.accumulates_into is None for t in layer.plugin.getTactics(request)):
-                return True
-        return False
+
+    def _offered(self, region: _Region, layout: Format, concretise: Concretise) -> bool:
+        """Whether there is a tactic with the longer epilogue."""
+        layer, result = region.layer, region.consumer.output
+        own: Any = tuple(
+            None if t is None else float_desc(t.desc, layout, concretise)
+            for t in layer.own_inputs
+        )
+        output = float_desc(replace(result.desc, value=None), layout, concretise)
+        if not accepts(layer.plugin, Combination(own, (output,))):
+            return False
+        operands = [
+            float_desc(t.desc, layout if t.shape == result.shape else Format.LINEAR, concretise)
+            for t in (*layer.inputs[len(own) :], *region.operands)
+            if t is not None
+        ]
+        request = TacticRequest(
+            (*own, *operands), (output,), layer.epilogue.then(region.step),
+            thread_count=self._threads,
+        )  # fmt: skip
+        return any(t.accumulates_into is None for t in layer.plugin.getTactics(request))
 
     def _fuse(self, region: _Region) -> None:
         network = self._network
@@ -141,7 +152,8 @@ def _region(layer: Layer) -> _Region | None:
     consumer = carried.only_consumer
     if not isinstance(consumer, Layer) or len(consumer.outputs) != 1 or consumer.epilogue:
         return None
-    expression = consumer.plugin.pointwise()
+    with naming_layer(consumer.name, consumer.plugin, "pointwise()"):
+        expression = consumer.plugin.pointwise()
     if expression is None or consumer.output.shape != carried.shape:
         return None
     names: dict[Input, Expression] = {}

@@ -40,7 +40,7 @@ def remove_dead_layers(network: Network) -> int:
     for layer in reversed(list(network.layers)):
         mine = [tensor for tensor in layer.outputs if tensor.uses or id(tensor) in outputs]
         if mine or any(sizes.get(id(tensor)) in read for tensor in layer.outputs):
-            for tensor in (*mine, *layer.present_inputs):
+            for tensor in (*mine, *layer.present_inputs) if sizes else ():
                 read.update(symbols(tensor.shape))
         else:
             network.remove_layer(layer)

@@ -23,6 +23,7 @@ from ...plugins import (
 )
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, float_desc
+from ..graph.naming import naming_layer
 from ..tuning.candidates import accepts
 from .copying import graph_attributes
 
@@ -40,7 +41,8 @@ def lower_precision(
     scales = _scales(network)
     chosen: dict[Layer, _Choice] = {}
     for layer in network.layers:
-        choice = _choose(layer, scales, formats, concretise, threads)
+        with naming_layer(layer.name, layer.plugin, "asking about 8 bits"):
+            choice = _choose(layer, scales, formats, concretise, threads)
         if choice is not None:
             chosen[layer] = choice
             report(f"{layer.name}: runs in 8 bits")
@@ -81,7 +83,8 @@ def _scales(network: Network) -> dict[int, Quantization]:
     }  # fmt: skip
     for layer in network.layers:
         for index, tensor in enumerate(layer.outputs):
-            rule = layer.plugin.outputRange(index)
+            with naming_layer(layer.name, layer.plugin, "outputRange()"):
+                rule = layer.plugin.outputRange(index)
             if isinstance(rule, SameRange) and not layer.epilogue and id(tensor) not in scales:
                 source = layer.inputs[rule.input] if rule.input < len(layer.inputs) else None
                 if source is not None and id(source) in scales and (

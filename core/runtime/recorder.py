@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...plugins import DataType, Graph, PluginError, PlugrtError, TensorDesc, TensorView
+from ...plugins import DataType, Graph, PluginError, TensorDesc, TensorView
 from ...plugins.dims import evaluate_shape, symbols
 from ..devices.cpu import CpuStream, SlotTable
 from ..graph import Layer, Network, Tensor
+from ..graph.concrete_shapes import check_shapes
+from ..graph.naming import naming_layer
 from ..memory import MemoryPlan, plan_memory
 from .planned import PlannedNetwork
 from .record_layer import record_layer
@@ -92,25 +94,19 @@ def record_layers(
             kernel = network.registry.get("kernels", layer.kernel)()
         if all(view.desc.nbytes == 0 for view in outputs):
             continue  # of an empty batch, or no detections: nothing to compute
-        where = f"layer {layer.name!r} ({layer.plugin.type})"
         into = layer.plugin.tactic.accumulates_into
         if into is not None and (source := inputs[into]) is not None and (
             source.ref != outputs[0].ref
         ):
             raise PluginError(
-                f"{where}: tactic {layer.plugin.tactic.name!r} adds into input {into}, which "
-                "lies elsewhere at these sizes; build the engine with a profile that has them"
+                f"layer {layer.name!r}: tactic {layer.plugin.tactic.name!r} adds into input "
+                f"{into}, which lies elsewhere at these sizes; build the engine with a profile "
+                "that has them"
             )
-        try:
+        with naming_layer(layer.name, layer.plugin, "enqueue()"):
             record_layer(
                 stream, layer.plugin, inputs, outputs, views.workspace(position), kernel
             )
-        except PlugrtError as error:
-            raise type(error)(f"{where}: {error}") from error
-        except Exception as error:
-            raise PluginError(
-                f"{where}: enqueue() failed: {type(error).__name__}: {error}"
-            ) from error
 
 
 def body_recorder(
@@ -126,6 +122,7 @@ def body_recorder(
     ) -> None:  # fmt: skip
         planned = planned_body(body)
         sizes = planned.sizes_of([view.shape for view in inputs])
+        check_shapes(planned.network, sizes)
         plan = plan_memory(planned.network, sizes, planned.aliasing)
         if workspace.desc.nbytes < plan.arena_size:
             raise PluginError(

@@ -15,6 +15,7 @@ from typing import NoReturn
 from ...plugins import Format, PluginError
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise
+from ..graph.naming import naming_layer
 from .candidates import Candidate, candidates
 from .timer import Timer
 
@@ -47,16 +48,19 @@ class Assignment:
     def __init__(
         self, network: Network, formats: Sequence[Format], concretise: Concretise,
         threads: int, timer: Timer, max_workspace_size: int | None = None,
+        others: Sequence[Concretise] = (),
     ) -> None:
         self._network = network
         self._timer = timer
         self._formats = formats
         self._limit = max_workspace_size
+        self._others = others
         self.accumulating: dict[Layer, list[Candidate]] = {}
         """Candidates that add into an input's buffer; they need decisions made later."""
         self.options: dict[Layer, list[Option]] = {}
         for layer in network.layers:
-            self.options[layer] = self._options(layer, concretise, threads)
+            with naming_layer(layer.name, layer.plugin, "choosing its tactic"):
+                self.options[layer] = self._options(layer, concretise, threads)
         self._reformat: dict[tuple[int, Format, Format], float] = {}
         self._concretise = concretise
         self.choice: dict[Layer, Option] = {}
@@ -136,8 +140,9 @@ class Assignment:
 
     def _options(self, layer: Layer, concretise: Concretise, threads: int) -> list[Option]:
         found = candidates(
-            layer, self._formats, concretise, threads, self._network.registry, self._limit
-        )
+            layer, self._formats, concretise, threads, self._network.registry, self._limit,
+            self._others,
+        )  # fmt: skip
         self.accumulating[layer] = [c for c in found if c.tactic.accumulates_into is not None]
         grouped: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in found:
@@ -153,14 +158,13 @@ class Assignment:
 
     def _refuse(self, layer: Layer) -> NoReturn:
         described = ", ".join(str(t.desc) for t in layer.present_inputs)
-        where = f"layer {layer.name!r} ({layer.plugin.type})"
         if self._limit is not None:
             raise PluginError(
-                f"{where} has no way to run on {described} within max_workspace_size="
+                f"it has no way to run on {described} within max_workspace_size="
                 f"{self._limit}; allow more, or None"
             )
         raise PluginError(
-            f"{where} accepts no type and format for inputs {described}; see supportsFormat() "
+            f"it accepts no type and format for inputs {described}; see supportsFormat() "
             "and getTactics() of its plug-in"
         )
 

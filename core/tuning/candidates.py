@@ -19,6 +19,8 @@ from ...plugins import (
 from ..graph import Layer
 from ..graph.build_descs import Concretise, build_desc
 
+Descs = tuple[TensorDesc | None, ...]
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -35,12 +37,20 @@ class Candidate:
         return tuple(None if d is None else d.format for d in (*self.inputs, *self.outputs))
 
 
+Offer = tuple[type[KernelPlugin] | None, Tactic]
+
+
 def candidates(
     layer: Layer, formats: Sequence[Format], concretise: Concretise, threads: int,
     registry: Registry, max_workspace_size: int | None = None,
+    others: Sequence[Concretise] = (),
 ) -> list[Candidate]:
     """Every accepted assignment of one format to the inputs and one to the outputs, with each
-    of its tactics. Epilogue operands of the output's shape share its format."""
+    of its tactics. Epilogue operands of the output's shape share its format.
+
+    At the sizes of `others` there must be some tactic too where an epilogue has operands, as
+    shapes may be equal by chance; and the limit of scratch memory holds there.
+    """
     found: list[Candidate] = []
     asked: set[tuple[Format | None, ...]] = set()
     kernels: list[type[KernelPlugin]] = registry.kernels_for(layer.plugin.type)
@@ -51,24 +61,35 @@ def candidates(
             if layouts in asked:
                 continue
             asked.add(layouts)
-            own: Any = inputs[: len(layer.own_inputs)]
-            if not accepts(layer.plugin, Combination(own, outputs)):
+            offers = _offers(layer, inputs, outputs, kernels, threads)
+            elsewhere = [_assigned(layer, before, after, other) for other in others]
+            if layer.epilogue.operands and not all(
+                _offers(layer, *descs, kernels, threads) for descs in elsewhere
+            ):
                 continue
-            given: Any = inputs
-            request = TacticRequest(given, outputs, layer.epilogue, thread_count=threads)
-            offers: list[tuple[type[KernelPlugin] | None, Tactic]] = [
-                (None, tactic) for tactic in layer.plugin.getTactics(request)
-            ]
-            for kernel in kernels:
-                offers += [(kernel, t) for t in kernel().getTactics(layer.plugin, request)]
-            for kernel_or_none, tactic in offers:
-                name = None if kernel_or_none is None else kernel_or_none.name
-                candidate = Candidate(inputs, outputs, tactic, name)
-                if max_workspace_size is None or (
-                    _workspace(layer, candidate, kernel_or_none) <= max_workspace_size
+            for kernel, tactic in offers:
+                if max_workspace_size is None or all(
+                    _workspace(layer, tactic, kernel, *descs) <= max_workspace_size
+                    for descs in ((inputs, outputs), *elsewhere)
                 ):
-                    found.append(candidate)
+                    name = None if kernel is None else kernel.name
+                    found.append(Candidate(inputs, outputs, tactic, name))
     return list(dict.fromkeys(found))
+
+
+def _offers(
+    layer: Layer, inputs: Descs, outputs: tuple[TensorDesc, ...],
+    kernels: Sequence[type[KernelPlugin]], threads: int,
+) -> list[Offer]:
+    """The tactics of the layer and of further kernels, when the layer takes the formats."""
+    given: Any = inputs
+    if not accepts(layer.plugin, Combination(given[: len(layer.own_inputs)], outputs)):
+        return []
+    request = TacticRequest(given, outputs, layer.epilogue, thread_count=threads)
+    found: list[Offer] = [(None, tactic) for tactic in layer.plugin.getTactics(request)]
+    for kernel in kernels:
+        found += [(kernel, tactic) for tactic in kernel().getTactics(layer.plugin, request)]
+    return found
 
 
 def accepts(plugin: LayerPlugin, combination: Combination) -> bool:
@@ -83,7 +104,7 @@ def accepts(plugin: LayerPlugin, combination: Combination) -> bool:
 
 def _assigned(
     layer: Layer, before: Format, after: Format, concretise: Concretise
-) -> tuple[tuple[TensorDesc | None, ...], tuple[TensorDesc, ...]]:
+) -> tuple[Descs, tuple[TensorDesc, ...]]:
     """The inputs in one format, outputs and epilogue operands in another."""
     outputs = tuple(build_desc(t.desc, after, concretise) for t in layer.outputs)
     inputs: list[TensorDesc | None] = []
@@ -94,17 +115,20 @@ def _assigned(
             continue
         operand = index >= own_count
         desc = build_desc(tensor.desc, after if operand else before, concretise)
-        if operand and desc.shape != outputs[0].shape:
+        if operand and tensor.shape != layer.output.shape:
             desc = replace(desc, format=Format.LINEAR)
         inputs.append(desc)
     return tuple(inputs), outputs
 
 
-def _workspace(layer: Layer, candidate: Candidate, kernel: type[KernelPlugin] | None) -> int:
-    """Scratch bytes of a candidate."""
-    plugin, inputs, outputs = layer.plugin, candidate.inputs, candidate.outputs
+def _workspace(
+    layer: Layer, tactic: Tactic, kernel: type[KernelPlugin] | None, inputs: Descs,
+    outputs: tuple[TensorDesc, ...],
+) -> int:
+    """Scratch bytes of a tactic."""
+    plugin = layer.plugin
     before = plugin.tactic, plugin.epilogue
-    plugin.setTactic(candidate.tactic)
+    plugin.setTactic(tactic)
     plugin.setEpilogue(layer.epilogue)
     given: Any = inputs
     try:

@@ -57,6 +57,8 @@ class Timer:
     ) -> float | None:
         """The candidate's time; None when it is not known and may not be measured, infinite
         when it cannot run. One that is clearly slower than `best_so_far` is run only twice."""
+        if not self.measure and not self.cache.seconds:
+            return None
         key = self.key(layer.plugin, candidate, layer.epilogue)
         known = self.cache.seconds.get(key)
         if known is not None:

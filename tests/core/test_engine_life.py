@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugrt import BuilderConfig, Engine, LayerPlugin, Network, PlugrtError, Registry, build
+from plugrt import BuilderConfig, Engine, LayerPlugin, Network, PluginError, Registry, build
 from plugrt.plugins import Shape, TensorDesc, attribute
 
 Build = Callable[..., Engine]
@@ -90,8 +90,10 @@ def test_an_engine_that_is_dropped_is_closed(network: Network) -> None:
 
 @pytest.mark.parametrize("label", ["a", "c", "d"])
 def test_a_failure_gives_everything_back(network: Network, label: str) -> None:
-    with pytest.raises(Exception, match=f"{label} is missing"):
+    message = rf"layer '{label}' \(Test.Resource\): initialize\(\) failed: OSError: {label} is mis"
+    with pytest.raises(PluginError, match=message) as caught:
         build(chain(network, **{label: "initialize"}), OFF)
+    assert isinstance(caught.value.__cause__, OSError)
     begun = [entry[1:] for entry in log if entry[0] == "+"]
     assert begun[-1] == label
     assert [entry[1:] for entry in log if entry[0] == "-"] == begun[::-1]
@@ -99,7 +101,7 @@ def test_a_failure_gives_everything_back(network: Network, label: str) -> None:
 
 def test_one_that_cannot_end_hinders_no_other(network: Network) -> None:
     engine = build(chain(network, b="terminate"), OFF)
-    with pytest.raises(PlugrtError, match="b is stuck"):
+    with pytest.raises(PluginError, match=r"layer 'b' .*terminate\(\) failed: OSError: b is stuck"):
         engine.close()
     assert sorted(log[4:]) == ["-a", "-b", "-c", "-d"]
     engine.close()
@@ -107,6 +109,6 @@ def test_one_that_cannot_end_hinders_no_other(network: Network) -> None:
 
 def test_both_failing(network: Network) -> None:
     """The first failure is what the user must hear of."""
-    with pytest.raises(Exception, match="c is missing"):
+    with pytest.raises(PluginError, match="c is missing"):
         build(chain(network, a="terminate", c="initialize"), OFF)
     assert sorted(log) == ["+a", "+b", "+c", "-a", "-b", "-c"]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugrt import BuilderConfig, Network, Tensor, build
+from plugrt.core.memory import Aliasing
 from plugrt.core.runtime.planned import PlannedNetwork
 from plugrt.core.runtime.shape_recording import ShapeRecording
 from plugrt.core.runtime.weight_store import PackedWeights
@@ -32,8 +33,8 @@ def unary(net: Network, values: Values, draw: Draw) -> Tensor:
 
 def binary(net: Network, values: Values, draw: Draw) -> Tensor:
     x = draw(st.sampled_from(values))
-    same = [value for value in values if value.shape == x.shape]
-    other: Any = draw(st.sampled_from(same))
+    same = [value for value in (*values, *net.inputs) if value.shape[1:] == x.shape[1:]]
+    other: Any = draw(st.sampled_from(same))  # perhaps "one", whose batch of 1 broadcasts
     if draw(st.integers(0, 3)) == 0:  # now and then a constant that broadcasts
         shape = draw(st.sampled_from([(), (channels(x), 1, 1), (1, channels(x), 1, 1)]))
         other = np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape)
@@ -83,6 +84,7 @@ def networks(draw: Any) -> Network:
     """A graph of up to a dozen steps with one to three outputs."""
     net = Network("random")
     values = [net.add_input("x", "float32", ["N", 8, 5, 5])]
+    net.add_input("one", "float32", [1, 8, 5, 5])
     for _ in range(draw(st.integers(1, 12))):
         made = draw(st.sampled_from(STEPS))(net, values, draw)
         if channels(made) <= 64:
@@ -95,8 +97,6 @@ def networks(draw: Any) -> Network:
 
 def without_sharing(planned: PlannedNetwork) -> PlannedNetwork:
     """The same decisions, but every tensor in memory of its own."""
-    from plugrt.core.memory import Aliasing
-
     alone = {layer: Aliasing() for layer in planned.network.layers}
     for layer in planned.network.layers:
         into = layer.plugin.tactic.accumulates_into
@@ -123,13 +123,16 @@ def replayed(planned: PlannedNetwork, feeds: dict[str, Any]) -> list[Any]:
 def check(network: Network, **options: Any) -> None:
     with build(network, BuilderConfig(**{"tune": "off", "threads": 2, **options})) as engine:
         for batch in (1, 3):
-            values = np.random.default_rng(batch).standard_normal((batch, 8, 5, 5))
-            feeds = {"x": values.astype(np.float32)}
-            kept = feeds["x"].copy()
-            wanted = network.reference([feeds["x"]])
+            random = np.random.default_rng(batch)
+            feeds = {
+                name: random.standard_normal((size, 8, 5, 5)).astype(np.float32)
+                for name, size in (("x", batch), ("one", 1))
+            }
+            kept = {name: array.copy() for name, array in feeds.items()}
+            wanted = network.reference(list(feeds.values()))
             shared = replayed(engine.planned, feeds)
             apart = replayed(without_sharing(engine.planned), feeds)
-            np.testing.assert_array_equal(feeds["x"], kept)
+            np.testing.assert_equal(feeds, kept)
             for expected, mine, theirs in zip(wanted, shared, apart, strict=True):
                 scale = max(1.0, float(np.abs(np.asarray(expected)).max()))
                 np.testing.assert_allclose(mine, expected, rtol=0, atol=2e-5 * scale)
