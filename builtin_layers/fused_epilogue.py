@@ -91,7 +91,7 @@ def describe_operand(desc: TensorDesc, axis: int | None, output: TensorDesc) -> 
     """An operand with the output's rank, dims 1 where it broadcasts. Raises DeviceError."""
     from ..plugins.native.onednn import MemoryDesc
 
-    if desc.shape == output.shape:
+    if desc.shape == output.shape and desc.format is output.format:
         return MemoryDesc.of(desc)
     if desc.format is not Format.LINEAR or not desc.is_dense:
         raise DeviceError(f"the broadcast operand {desc} is not dense")
@@ -99,6 +99,9 @@ def describe_operand(desc: TensorDesc, axis: int | None, output: TensorDesc) -> 
         dims = (1,) * (output.rank - desc.rank) + desc.sizes
     else:
         dims = (1,) * axis + desc.sizes + (1,) * (output.rank - axis - 1)
+    if dims == output.sizes and output.format is not Format.LINEAR:
+        # oneDNN's pooling would read it in the output's order.
+        raise DeviceError(f"the operand {desc} is not in the output's format")
     return MemoryDesc.dense(dims or (1,), desc.dtype)
 
 

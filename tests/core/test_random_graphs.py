@@ -36,7 +36,8 @@ def binary(net: Network, values: Values, draw: Draw) -> Tensor:
     same = [value for value in (*values, *net.inputs) if value.shape[1:] == x.shape[1:]]
     other: Any = draw(st.sampled_from(same))  # perhaps "one", whose batch of 1 broadcasts
     if draw(st.integers(0, 3)) == 0:  # now and then a constant that broadcasts
-        shape = draw(st.sampled_from([(), (channels(x), 1, 1), (1, channels(x), 1, 1)]))
+        count = channels(x)
+        shape = draw(st.sampled_from([(), (count, 1, 1), (1, count, 1, 1), (count, 5, 5)]))
         other = np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape)
     pair = draw(st.permutations([x, other]))
     return net.add_layer(draw(st.sampled_from(BINARY)), pair).output
