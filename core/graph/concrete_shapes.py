@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ...plugins import Array, PluginError, ShapeError, TensorDesc, format_shape
+from ...plugins import (
+    Array,
+    DataType,
+    Format,
+    PluginError,
+    ShapeError,
+    TensorDesc,
+    format_shape,
+)
 from ...plugins.dims import evaluate, evaluate_shape
 from .elements import Layer, Tensor
 from .inference import infer_outputs
@@ -44,7 +52,9 @@ def _concrete(tensor: Tensor, sizes: Mapping[str, int]) -> TensorDesc:
     value = tensor.value
     if value is not None and value.dtype == object:
         value = _numbers(value, tensor, sizes)
-    return replace(tensor.desc, shape=shape, value=value)
+    if tensor.quantization is not None:  # 8-bit storage is no business of the layer's rules
+        return TensorDesc(DataType.FLOAT32, shape)
+    return replace(tensor.desc, shape=shape, format=Format.LINEAR, value=value)
 
 
 def _numbers(dims: Array, tensor: Tensor, sizes: Mapping[str, int]) -> Array:

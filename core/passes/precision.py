@@ -76,7 +76,8 @@ class _Choice:
 
 
 def _scales(network: Network) -> dict[int, Quantization]:
-    """Quantization by tensor: as set, and carried on by layers that keep the range."""
+    """Quantization by tensor: as set, and carried on by layers that keep the range; where such a
+    layer has several inputs, as concatenation has, only if they are on one scale."""
     scales = {
         id(t): t.quantization for t in network.tensors.values()
         if t.quantization is not None and not t.is_constant and t.dtype is DataType.FLOAT32
@@ -85,12 +86,15 @@ def _scales(network: Network) -> dict[int, Quantization]:
         for index, tensor in enumerate(layer.outputs):
             with naming_layer(layer.name, layer.plugin, "outputRange()"):
                 rule = layer.plugin.outputRange(index)
-            if isinstance(rule, SameRange) and not layer.epilogue and id(tensor) not in scales:
-                source = layer.inputs[rule.input] if rule.input < len(layer.inputs) else None
-                if source is not None and id(source) in scales and (
-                    tensor.dtype is DataType.FLOAT32
-                ):
-                    scales[id(tensor)] = scales[id(source)]
+            kept = isinstance(rule, SameRange) and not layer.epilogue
+            if kept and id(tensor) not in scales and tensor.dtype is DataType.FLOAT32:
+                found = {
+                    scales.get(id(t)) for t in layer.own_inputs
+                    if t is not None and not t.is_constant and t.dtype is DataType.FLOAT32
+                }  # fmt: skip
+                shared = found.pop() if len(found) == 1 else None
+                if shared is not None:
+                    scales[id(tensor)] = shared
     return scales
 
 

@@ -156,6 +156,18 @@ def test_scales_travel_through_layers_of_the_same_range(
     np.testing.assert_allclose(found, X * WEIGHTS * WEIGHTS, atol=0.05)
 
 
+@pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 2.0), (1.0, None)])
+def test_inputs_of_other_scales_keep_a_join_in_float(
+    network: Network, x: Tensor, quick_build: Build, scales: tuple[float, float | None]
+) -> None:
+    """The scale of one input would cut off the values of another."""
+    parts = [scaled(network, x, name, scale) for name, scale in zip("ab", scales, strict=True)]
+    joined = network.add_concatenation(parts, axis=0, name="joined").output
+    network.mark_output(network.add_layer(Same(), [joined], name="y").output)
+    wanted = "int8" if scales[0] == scales[1] else "float32"
+    assert types(quick_build(network, precision="int8"))["joined"] == (wanted, wanted)
+
+
 def test_casts_stand_where_floats_are_needed(
     network: Network, x: Tensor, quick_build: Build
 ) -> None:
