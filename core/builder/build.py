@@ -69,8 +69,19 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         precision=config.precision,
         profiles=_limits(profile),
         api_version=plugins.API_VERSION,
+        metadata=_metadata(network),
     )
     return Engine(planned, info, report=report)
+
+
+def _metadata(network: Network) -> dict[str, str]:
+    for key, value in network.metadata.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise PlugrtError(
+                f"network {network.name!r}: metadata {key!r} is {type(value).__name__}; keys and "
+                "values must be strings (json.dumps makes one of anything)"
+            )
+    return dict(network.metadata)
 
 
 def _other_sizes(network: Network, profile: SizeProfile) -> list[Concretise]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Union
@@ -114,6 +114,11 @@ class Engine:
     def layers(self) -> dict[str, LayerPlugin]:
         """The plug-in instance of every layer, in execution order. Do not change them."""
         return {layer.name: layer.plugin for layer in self.planned.network.layers}
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the network's author wanted its users to know, such as `class_names`."""
+        return self.info.metadata
 
     @property
     def packed_bytes(self) -> int:

@@ -27,7 +27,7 @@ def installed_version() -> str:
 @dataclass(frozen=True)
 class EngineInfo:
     """Facts of the build. `fingerprint` is the device's; `profiles` gives (least, best,
-    largest) value of every input symbol whose range is enforced."""
+    largest) value of every input symbol whose range is enforced; `metadata` is the network's."""
 
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
@@ -36,6 +36,7 @@ class EngineInfo:
     api_version: int = API_VERSION
     plugrt_version: str = field(default_factory=installed_version)
     notes: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def encode_info(info: EngineInfo) -> dict[str, Any]:
@@ -48,14 +49,15 @@ def encode_info(info: EngineInfo) -> dict[str, Any]:
         "api_version": info.api_version,
         "plugrt_version": info.plugrt_version,
         "notes": list(info.notes),
+        "metadata": dict(info.metadata),
     }
 
 
 def decode_info(plain: Any) -> EngineInfo:
     """Inverse of `encode_info`. Raises PlanError naming the field."""
-    fingerprint, threads, precision, profiles, api, version, notes = record(
+    fingerprint, threads, precision, profiles, api, version, notes, metadata = record(
         plain, "info", "fingerprint", "threads", "precision", "profiles", "api_version",
-        "plugrt_version", "notes",
+        "plugrt_version", "notes", "metadata",
     )  # fmt: skip
     if integer(api, "info.api_version", 1) > API_VERSION:
         raise PlanError(
@@ -63,10 +65,7 @@ def decode_info(plain: Any) -> EngineInfo:
             f"than the installed API {API_VERSION}; install a newer plugrt"
         )
     return EngineInfo(
-        fingerprint={
-            key: text(value, f"info.fingerprint[{key!r}]")
-            for key, value in members(fingerprint, "info.fingerprint").items()
-        },
+        fingerprint=_texts(fingerprint, "info.fingerprint"),
         threads=integer(threads, "info.threads", 1, MAXIMUM_THREADS),
         precision=text(precision, "info.precision"),
         profiles={
@@ -76,7 +75,14 @@ def decode_info(plain: Any) -> EngineInfo:
         api_version=api,
         plugrt_version=text(version, "info.plugrt_version"),
         notes=tuple(items(notes, "info.notes", text)),
+        metadata=_texts(metadata, "info.metadata"),
     )
+
+
+def _texts(value: Any, what: str) -> dict[str, str]:
+    return {
+        key: text(content, f"{what}[{key!r}]") for key, content in members(value, what).items()
+    }
 
 
 def _profile(value: Any, what: str) -> tuple[int, int, int]:

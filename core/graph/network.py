@@ -45,6 +45,8 @@ class Network(Graph):
         self.layers: list[Layer] = []
         self.tensors: dict[str, Tensor] = {}
         self.size_tensors: dict[str, Tensor] = {}
+        self.metadata: dict[str, str] = {}
+        """What whoever uses the engine should know: names of classes, say. Plans keep it."""
         self.plan_workspace: Callable[[Sequence[TensorDesc]], int] | None = None
         self._layer_names: set[str] = set()
 

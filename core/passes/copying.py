@@ -30,6 +30,7 @@ def graph_attributes(plugin: LayerPlugin) -> dict[str, Network]:
 def copy_network(network: Network) -> Network:
     """A deep copy that shares only the arrays of constants."""
     fresh = Network(network.name, network.registry)
+    fresh.metadata = dict(network.metadata)
     mapped: dict[int, Tensor] = {}
     for tensor in network.tensors.values():
         if tensor.producer is None:

@@ -26,7 +26,7 @@ def test_keys(described, small_plan):
     found = described()
     assert set(found) == {
         "file", "name", "precision", "threads", "api_version", "device", "profiles", "sizes",
-        "inputs", "outputs", "layers", "memory", "requires",
+        "inputs", "outputs", "layers", "memory", "metadata", "requires",
     }  # fmt: skip
     assert found["file"] == {"name": str(small_plan), "bytes": small_plan.stat().st_size}
     assert found["profiles"] == {"N": {"minimum": 1, "optimum": 4, "maximum": 4}}

@@ -96,6 +96,7 @@ FORGERIES: dict[str, tuple[Path_, Any, str]] = {
     "layer version": (("requires", 0, "version"), "2.2", "'2.2'"),
     "plug-in kind": (("requires", 0, "kind"), "parsers", "one of layers, kernels"),
     "namespace": (("requires", 0, "namespace"), "Other", "namespace"),
+    "metadata": (("info", "metadata", "class_names"), 3, "info.metadata"),
     "long text": (("info", "precision"), ["x" * 10**6], "info.precision"),
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from plugrt.core.builder import BuilderConfig, build
+from plugrt.core.engine import Engine
 from plugrt.core.engine.plan import (
     EngineInfo,
     read_plan,
@@ -24,6 +25,7 @@ from plugrt.plugin_registry import Registry
 from plugrt.plugins import (
     LayerPlugin,
     PlanError,
+    PlugrtError,
     Shape,
     TensorDesc,
 )
@@ -47,6 +49,20 @@ def test_writing_a_loaded_plan_gives_the_same_bytes(
     registry: Registry, small_plan: bytes
 ) -> None:
     assert write_plan(*read_plan(small_plan, registry)) == small_plan
+
+
+def test_metadata_reaches_whoever_loads_the_plan(kit: Any, registry: Registry) -> None:
+    network = kit.small_network()
+    network.metadata["class_names"] = "Löwe\ntable lamp"
+    plan = build(network, BuilderConfig(tune="off")).to_bytes()
+    assert Engine.from_bytes(plan, registry).metadata == {"class_names": "Löwe\ntable lamp"}
+
+
+def test_metadata_must_be_text(kit: Any) -> None:
+    network = kit.small_network()
+    network.metadata["classes"] = 3
+    with pytest.raises(PlugrtError, match="metadata 'classes' is int; keys and values must be"):
+        build(network, BuilderConfig(tune="off"))
 
 
 def test_two_builds_give_the_same_bytes(kit: Any, small_plan: bytes) -> None:

@@ -28,6 +28,7 @@ def describe_engine(engine: Engine, sizes: Mapping[str, int]) -> Description:
         "precision": engine.info.precision,
         "threads": engine.info.threads,
         "api_version": engine.info.api_version,
+        "metadata": dict(engine.metadata),
         "device": dict(engine.info.fingerprint),
         "profiles": {
             name: {"minimum": least, "optimum": best, "maximum": most}

@@ -45,7 +45,14 @@ def _facts(plan: Description) -> list[list[str]]:
         ["profiles", ", ".join(profiles) or "none: any size"],
         ["tuned on", device],
         ["plug-ins from", ", ".join(_distributions(plan["requires"])) or "none"],
+        *([key, _first_line(value)] for key, value in plan["metadata"].items()),
     ]
+
+
+def _first_line(text: str) -> str:
+    lines = text.splitlines() or [""]
+    more = f" and {len(lines) - 1} more lines" if len(lines) > 1 else ""
+    return f"{lines[0]}{more}"
 
 
 def _distributions(requires: Sequence[Mapping[str, Any]]) -> list[str]:
