@@ -18,6 +18,8 @@ from ..plugins import (
     TensorView,
 )
 
+NARROW_FLOATS = (DataType.BFLOAT16, DataType.FLOAT16)
+
 NUMPY = Tactic("numpy", priority=-10)
 """Offered where nothing else can run a configuration."""
 
@@ -41,6 +43,20 @@ def is_float32(descs: Sequence[TensorDesc | None]) -> bool:
     return all(
         desc is None or (desc.dtype is DataType.FLOAT32 and desc.quantization is None)
         for desc in descs
+    )
+
+
+def is_narrow_float(
+    product: tuple[TensorDesc, TensorDesc, TensorDesc], bias: TensorDesc | None = None
+) -> bool:
+    """True for a product of two tensors of one 16-bit float type; the result is of this type or
+    float32, and the bias too."""
+    first, second, result = product
+    rest = [result] if bias is None else [result, bias]
+    return (
+        first.dtype is second.dtype
+        and first.dtype in NARROW_FLOATS
+        and all(desc.dtype in (first.dtype, DataType.FLOAT32) for desc in rest)
     )
 
 

@@ -79,6 +79,11 @@ def worth_trying(found: Iterable[Primitive], wanted: str | None = None) -> list[
     return [p for p in kept if not any(n in p.implementation for n in LAST_RESORTS)] or kept[:1]
 
 
+def priority_of(primitive: Primitive) -> int:
+    """The priority of a tactic: last resorts give way where nothing is measured."""
+    return -2 if any(name in primitive.implementation for name in LAST_RESORTS) else 0
+
+
 LAST_RESORTS = ("gemm:jit", "gemm_s8u8s32", "simple_", "sse41")
 """Parts of names of implementations that are worth a try only where there is nothing else."""
 

@@ -176,8 +176,9 @@ class LayerPlugin:
         return None
 
     def supportsFormat(self, combination: Combination) -> bool:
-        """Whether this assignment of types and formats can run. Default: float32 in and out
-        wherever the definition says float, formats linear."""
+        """Whether this assignment of types and formats can run. Default: formats linear, and the
+        types of the definition: 16-bit floats in the place of float32 are only offered to
+        layers that define this method, so look at the types when you do."""
         tensors = (*combination.inputs, *combination.outputs)
         return all(
             t is None or (t.format is Format.LINEAR and t.quantization is None) for t in tensors

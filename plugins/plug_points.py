@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .attributes import Schema
+from .data_types import DataType
 from .layer import LayerPlugin
 from .rewriting import LayerNode, Patch
 from .stream import Stream
@@ -129,3 +130,7 @@ class DevicePlugin(ABC):
     @abstractmethod
     def formats(self) -> Sequence[Format]:
         """Formats worth trying on this device, the best first."""
+
+    def narrow_floats(self) -> Sequence[DataType]:
+        """Types below float32 that the hardware computes with, the best first."""
+        return ()

@@ -111,8 +111,11 @@ class Convolution(LayerPlugin):
             return False
         if is_quantised(source, weights, output):
             return source.format is output.format is Format.CHANNELS_LAST
+        if numpy_fallback.is_narrow_float((source, weights, output)):
+            return source.format is output.format
         if not numpy_fallback.is_float32((source, weights, output)):
-            return numpy_fallback.is_plain(combination) and source.dtype is output.dtype
+            same = source.dtype is weights.dtype is output.dtype
+            return numpy_fallback.is_plain(combination) and same
         if source.format is output.format:
             return True
         channels = source.shape[1]
@@ -175,7 +178,7 @@ def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Itera
     """The way with the tactic's name; without one every way that might be the fastest, a good
     guess first."""
     quantised = is_quantised(problem.source, problem.weights, problem.output)
-    if not problem.is_float32 and not quantised:
+    if not problem.is_float32 and not quantised and not problem.is_narrow:
         return
     count = 0
     for source in (onednn_convolution.candidates, matrix_product.candidates):

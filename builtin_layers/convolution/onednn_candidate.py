@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...plugins import Stream, Tactic, TensorView
-from ..onednn_product import OneDnnProduct
+from ..onednn_product import OneDnnProduct, priority_of
 from .problem import Candidate
 
 
@@ -34,6 +34,7 @@ class OneDnnCandidate(Candidate):
             strided_inputs=first,
             strided_outputs=first if accumulates is None else frozenset(),
             accumulates_into=accumulates,
+            priority=priority_of(product.primitive),
         )
         self.workspace_bytes = product.primitive.scratchpad_bytes
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...plugins import DataType, Epilogue, Format, Stream, Tactic, TensorDesc, TensorView
+from .. import numpy_fallback
 from ..sliding_window import SlidingWindow
 
 
@@ -32,6 +33,13 @@ class ConvolutionProblem:
         """True when neither activations nor weights are quantised."""
         own = (self.source, self.weights, self.bias, self.output)
         return all(desc is None or desc.dtype is DataType.FLOAT32 for desc in own)
+
+    @property
+    def is_narrow(self) -> bool:
+        """True when source and weights are of one 16-bit float type, and sums go to it or to
+        float32."""
+        own = (self.source, self.weights, self.output)
+        return numpy_fallback.is_narrow_float(own, self.bias)
 
     @property
     def is_depthwise(self) -> bool:

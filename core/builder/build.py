@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from ... import plugins
-from ...plugins import PlugrtError, ShapeError
+from ...plugins import DataType, PlugrtError, ShapeError
 from ..devices.cpu import CpuDevice
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
 from ..graph import Network
-from ..graph.build_descs import Concretise
+from ..graph.build_descs import Concretise, Storage
 from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import copy_network
 from ..passes.fuse import fuse_epilogues
@@ -51,13 +52,14 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         fuse_epilogues(
             working, formats, profile.concretise, config.threads, report.append, others
         )
-    if config.precision == "int8":
+    if config.precision in ("int8", "best"):
         lower_precision(working, formats, profile.concretise, config.threads, report.append)
     else:
         keep_float(working)
     remove_dead_layers(working)
+    storages = _storages(config.precision, device, report.append)
     finisher = Finisher(
-        formats, profile, config.threads, timer, config.max_workspace_size, report.append,
+        storages, profile, config.threads, timer, config.max_workspace_size, report.append,
         others,
     )  # fmt: skip
     planned = finisher.finish(working)
@@ -72,6 +74,25 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         metadata=_metadata(network),
     )
     return Engine(planned, info, report=report)
+
+
+def _storages(
+    precision: str, device: CpuDevice, report: Callable[[str], None]
+) -> list[Storage]:
+    """How activations may be stored, the exact types first."""
+    types = [DataType.FLOAT32]
+    native = device.narrow_floats()
+    if precision in ("bf16", "fp16"):
+        wanted = DataType.BFLOAT16 if precision == "bf16" else DataType.FLOAT16
+        if wanted in native:
+            types.append(wanted)
+        else:
+            types += native[:1]
+            used = f"{native[0].value} or float32" if native else "float32"
+            report(f"{wanted.value} is not native to this processor: layers use {used}")
+    elif precision == "best":
+        types += native
+    return [Storage(layout, dtype) for dtype in types for layout in device.formats()]
 
 
 def _metadata(network: Network) -> dict[str, str]:

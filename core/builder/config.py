@@ -11,7 +11,7 @@ from typing import Union
 from ...plugins import PlugrtError, ShapeError
 from ..tuning.timing_cache import TimingCache
 
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8", "best")
 TUNING = ("fast", "off")
 
 
@@ -28,8 +28,10 @@ class ShapeProfile:
 class BuilderConfig:
     """Options of a build.
 
-    `precision`: fp32 keeps every float in 32 bits; int8 stores tensors that have a scale
-    (`tensor.set_quantization`) in 8 bits where layers can.
+    `precision`: fp32 keeps every float in 32 bits; bf16 and fp16 use 16 bits for the layers
+    that get faster, conversions counted, where the processor computes with them; int8 stores
+    tensors that have a scale (`tensor.set_quantization`) in 8 bits where layers can; best
+    allows all of these.
     `max_workspace_size`: bytes of scratch memory one layer may use; None means any.
     `profiles`: a ShapeProfile per input with symbolic sizes. `max_batch_size` is shorthand
     for the size on axis 0: from 1 to it, best at it. Without either, any size runs and
@@ -55,7 +57,8 @@ class BuilderConfig:
             ("tune", self.tune, TUNING),
         ):
             if value not in allowed:
-                raise PlugrtError(f"{name}={value!r} is not available; use {' or '.join(allowed)}")
+                known = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+                raise PlugrtError(f"{name}={value!r} is not available; use {known}")
         if self.threads < 1:
             raise PlugrtError(f"threads={self.threads} is not possible; use 1 or more")
         if self.max_batch_size is not None and self.max_batch_size < 1:

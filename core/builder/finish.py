@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ...plugins import Format, ShapeError, TensorDesc
+from ...plugins import ShapeError, TensorDesc
 from ...plugins.dims import evaluate_shape, symbols
 from ..graph import Layer, Network, Tensor
-from ..graph.build_descs import Concretise, build_desc
+from ..graph.build_descs import Concretise, Storage, build_desc
 from ..graph.concrete_shapes import check_shapes
 from ..graph.naming import naming_layer
 from ..passes.copying import graph_attributes
 from ..runtime.planned import PlannedNetwork
 from ..runtime.recorder import is_barrier
 from ..tuning.assignment import Assignment, Option
+from ..tuning.narrow_constants import NarrowConstants
 from ..tuning.timer import Timer
-from .formats import Reformats
+from .conversions import Conversions, declared_places
 from .profiles import SizeProfile
 from .sharing import Sharing
 
@@ -27,10 +28,10 @@ class Finisher:
     """Turns an optimised network into a planned one, bodies first."""
 
     def __init__(
-        self, formats: list[Format], profile: SizeProfile, threads: int, timer: Timer,
+        self, storages: list[Storage], profile: SizeProfile, threads: int, timer: Timer,
         max_workspace_size: int | None, report: Report, others: Sequence[Concretise] = (),
     ) -> None:
-        self._formats = formats
+        self._storages = storages
         self._profile = profile
         self._threads = threads
         self._timer = timer
@@ -52,13 +53,14 @@ class Finisher:
         self._copy_behind_barriers(network, is_body)
         concretise = self._profile.concretise
         assignment = Assignment(
-            network, self._formats, concretise, self._threads, self._timer, self._limit,
+            network, self._storages, concretise, self._threads, self._timer, self._limit,
             self._others,
         )  # fmt: skip
         choice = assignment.solve()
+        declared = declared_places(network)
         for layer, option in choice.items():
-            self._apply(layer, option)
-        Reformats(network, concretise, self._threads).insert(choice)
+            self._apply(network, layer, option, assignment.constants)
+        Conversions(network, declared, concretise, self._threads).insert(choice)
         sharing = Sharing(network, sizes, concretise, self._timer, self._report)
         aliasing = sharing.decide(assignment.accumulating)
         for layer in network.layers:
@@ -112,18 +114,27 @@ class Finisher:
                 )
                 layer.set_input(index, copy.output)
 
-    # ---- formats --------------------------------------------------------------------------
+    # ---- types and formats ----------------------------------------------------------------
 
-    def _apply(self, layer: Layer, option: Option) -> None:
+    def _apply(
+        self, network: Network, layer: Layer, option: Option, constants: NarrowConstants
+    ) -> None:
         candidate = option.candidate
         layer.kernel = candidate.kernel
         with naming_layer(layer.name, layer.plugin, "setTactic() or setEpilogue()"):
             layer.plugin.setTactic(candidate.tactic)
             layer.plugin.setEpilogue(layer.epilogue)
+        for index, (tensor, desc) in enumerate(zip(layer.inputs, candidate.inputs, strict=True)):
+            if tensor is None or desc is None or not tensor.is_constant:
+                continue
+            if desc.dtype is not tensor.dtype:
+                layer.set_input(index, constants.tensor(network, tensor, desc))
         for tensor, desc in zip(layer.outputs, candidate.outputs, strict=True):
-            tensor.format = desc.format
-        chosen = ", ".join(dict.fromkeys(d.format.value for d in candidate.outputs))
-        self._report(f"{layer.name}: {candidate.tactic.name} ({chosen})")
+            tensor.dtype, tensor.format = desc.dtype, desc.format
+        chosen = dict.fromkeys(
+            f"{d.dtype.value} {d.format.value}" for d in candidate.outputs
+        )
+        self._report(f"{layer.name}: {candidate.tactic.name} ({', '.join(chosen)})")
 
     # ---- sizes and configure --------------------------------------------------------------
 
@@ -144,7 +155,7 @@ class Finisher:
             evaluate_shape(tensor.shape, {**free, **sizes})
             for sizes in (self._profile.minimum, self._profile.maximum)
         )
-        now = build_desc(tensor.desc, tensor.format, self._profile.concretise)
+        now = build_desc(tensor.desc, Storage(tensor.format), self._profile.concretise)
         return replace(now, min_shape=least, max_shape=most)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...plugins import Tactic, TensorDesc
 from ..graph import Layer, Network, Tensor
-from ..graph.build_descs import Concretise, build_desc
+from ..graph.build_descs import Concretise, Storage, build_desc
 from ..memory import Aliasing, decide_aliasing
 from ..tuning.assignment import TIE
 from ..tuning.candidates import Candidate
@@ -55,7 +55,7 @@ class Sharing:
         now = self._now(layer)
         fitting = [
             candidate for candidate in offered
-            if candidate.layouts == now.layouts and candidate.kernel == layer.kernel
+            if candidate.places == now.places and candidate.kernel == layer.kernel
         ]
         if not fitting:
             return None
@@ -106,4 +106,4 @@ class Sharing:
         )  # fmt: skip
 
     def _desc(self, tensor: Tensor) -> TensorDesc:
-        return build_desc(tensor.desc, tensor.format, self._concretise)
+        return build_desc(tensor.desc, Storage(tensor.format), self._concretise)

@@ -30,6 +30,7 @@ MAXIMUM_VALUE = 65536
 """Elements of a tensor whose contents shape arithmetic may follow."""
 
 EIGHT_BITS = (DataType.INT8, DataType.UINT8)
+NARROW_FLOATS = (DataType.FLOAT16, DataType.BFLOAT16)
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,9 @@ def _check_type(
 
 
 def _meant(desc: TensorDesc) -> DataType:
-    """The type that 8-bit storage with a scale stands for."""
-    if desc.dtype in EIGHT_BITS and desc.quantization is not None:
-        return DataType.FLOAT32
-    return desc.dtype
+    """The type that 8-bit storage with a scale, or a narrower float, may stand for."""
+    is_scaled = desc.dtype in EIGHT_BITS and desc.quantization is not None
+    return DataType.FLOAT32 if is_scaled or desc.dtype in NARROW_FLOATS else desc.dtype
 
 
 def _value(plugin: LayerPlugin, index: int, inputs: Any, stored: TensorDesc) -> Any:

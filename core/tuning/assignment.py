@@ -1,8 +1,8 @@
-"""Formats and tactics over the whole graph.
+"""Types, formats and tactics over the whole graph.
 
-Each layer has candidates with a time; a tensor read in another format than it is written in
-costs a reformat. Starting from each uniform format, layers are revised one by one until none
-can lower the total, and the cheapest result wins.
+Each layer has candidates with a time; a tensor read in another type or format than it is written
+in costs a conversion. Starting from each uniform storage, layers are revised one by one until
+none can lower the total, and the cheapest result wins.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import NoReturn
 
 from ...plugins import Format, PluginError
 from ..graph import Layer, Network, Tensor
-from ..graph.build_descs import Concretise
+from ..graph.build_descs import Concretise, Storage
 from ..graph.naming import naming_layer
-from .candidates import Candidate, candidates
+from .candidates import Candidate, Place, candidates, place_of
+from .conversions import conversion_path
+from .narrow_constants import NarrowConstants
 from .timer import Timer
 
 TIE = 0.03
@@ -32,27 +34,29 @@ class Option:
     candidate: Candidate
     seconds: float
 
-    def input_format(self, index: int) -> Format:
-        """Format in which input `index` is read."""
+    def input_place(self, index: int) -> Place | None:
+        """Where input `index` is read; None where it is absent."""
         desc = self.candidate.inputs[index]
-        return Format.LINEAR if desc is None else desc.format
+        return None if desc is None else place_of(desc)
 
-    def output_format(self, index: int) -> Format:
-        """Format in which output `index` is written."""
-        return self.candidate.outputs[index].format
+    def output_place(self, index: int) -> Place:
+        """Where output `index` is written."""
+        return place_of(self.candidate.outputs[index])
 
 
 class Assignment:
     """The choice for every layer of one network."""
 
     def __init__(
-        self, network: Network, formats: Sequence[Format], concretise: Concretise,
+        self, network: Network, storages: Sequence[Storage], concretise: Concretise,
         threads: int, timer: Timer, max_workspace_size: int | None = None,
         others: Sequence[Concretise] = (),
     ) -> None:
         self._network = network
         self._timer = timer
-        self._formats = formats
+        self._storages = storages
+        self.constants = NarrowConstants()
+        """Narrow copies of weights that candidates were offered."""
         self._limit = max_workspace_size
         self._others = others
         self.accumulating: dict[Layer, list[Candidate]] = {}
@@ -61,7 +65,7 @@ class Assignment:
         for layer in network.layers:
             with naming_layer(layer.name, layer.plugin, "choosing its tactic"):
                 self.options[layer] = self._options(layer, concretise, threads)
-        self._reformat: dict[tuple[int, Format, Format], float] = {}
+        self._conversions: dict[tuple[int, Place, Place], float] = {}
         self._concretise = concretise
         self.choice: dict[Layer, Option] = {}
 
@@ -69,9 +73,9 @@ class Assignment:
         """The cheapest assignment found."""
         best: dict[Layer, Option] | None = None
         least = inf
-        for layout in self._formats:
+        for storage in self._storages:
             self.choice = {
-                layer: min(options, key=lambda o: (not _uniform(o, layout), o.seconds))
+                layer: min(options, key=lambda o: (_foreign(o, storage), o.seconds))
                 for layer, options in self.options.items()
             }
             total = self._improve()
@@ -101,53 +105,57 @@ class Assignment:
             if not changed:
                 break
         return sum(option.seconds for option in self.choice.values()) + sum(
-            self._reformat_cost(tensor) for tensor in self._network.tensors.values()
+            self._conversion_cost(tensor) for tensor in self._network.tensors.values()
         )
 
     def _local_cost(self, layer: Layer) -> float:
         touched = {id(t): t for t in (*layer.present_inputs, *layer.outputs)}
-        return self.choice[layer].seconds + sum(map(self._reformat_cost, touched.values()))
+        return self.choice[layer].seconds + sum(map(self._conversion_cost, touched.values()))
 
-    def _reformat_cost(self, tensor: Tensor) -> float:
+    def _conversion_cost(self, tensor: Tensor) -> float:
         if tensor.is_constant:
             return 0.0
         source = self._written(tensor)
         wanted = {
-            self.choice[use].input_format(index)
+            self.choice[use].input_place(index)
             for use in dict.fromkeys(tensor.uses)
             for index, read in enumerate(use.inputs)
             if read is tensor
         }
         if tensor.is_output:
-            wanted.add(Format.LINEAR)
+            wanted.add((tensor.dtype, Format.LINEAR))
         wanted.discard(source)
-        return sum(self._reformat_seconds(tensor, source, target) for target in wanted)
+        return sum(
+            self._conversion_seconds(tensor, source, target)
+            for target in wanted if target is not None
+        )  # fmt: skip
 
-    def _written(self, tensor: Tensor) -> Format:
+    def _written(self, tensor: Tensor) -> Place:
         producer = tensor.producer
         if producer is None:
-            return Format.LINEAR
-        return self.choice[producer].output_format(producer.outputs.index(tensor))
+            return (tensor.dtype, Format.LINEAR)
+        return self.choice[producer].output_place(producer.outputs.index(tensor))
 
-    def _reformat_seconds(self, tensor: Tensor, source: Format, target: Format) -> float:
+    def _conversion_seconds(self, tensor: Tensor, source: Place, target: Place) -> float:
         key = (id(tensor), source, target)
-        if key not in self._reformat:
-            desc = replace(
-                tensor.desc, shape=self._concretise(tensor.shape), format=source, value=None
+        if key not in self._conversions:
+            desc = replace(tensor.desc, shape=self._concretise(tensor.shape), value=None)
+            self._conversions[key] = sum(
+                self._timer.conversion_seconds(desc, *step)
+                for step in conversion_path(source, target)
             )
-            self._reformat[key] = self._timer.reformat_seconds(desc, target)
-        return self._reformat[key]
+        return self._conversions[key]
 
     def _options(self, layer: Layer, concretise: Concretise, threads: int) -> list[Option]:
         found = candidates(
-            layer, self._formats, concretise, threads, self._network.registry, self._limit,
-            self._others,
+            layer, self._storages, concretise, threads, self._network.registry, self._limit,
+            self._others, self.constants,
         )  # fmt: skip
         self.accumulating[layer] = [c for c in found if c.tactic.accumulates_into is not None]
         grouped: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in found:
             if candidate.tactic.accumulates_into is None:
-                grouped.setdefault(candidate.layouts, []).append(candidate)
+                grouped.setdefault(candidate.places, []).append(candidate)
         if not grouped:
             self._refuse(layer)
         several = sum(map(len, grouped.values())) > 1
@@ -188,7 +196,8 @@ class Assignment:
     def _rank(self, candidate: Candidate) -> float:
         """Without measurements the bytes touched decide, the device's order of formats, and
         tactics' priorities: each step below 0 counts as twice as slow."""
-        rank = {layout: k for k, layout in enumerate(self._formats)}
+        formats = dict.fromkeys(storage.format for storage in self._storages)
+        rank = {layout: k for k, layout in enumerate(formats)}
         described = [d for d in (*candidate.inputs, *candidate.outputs) if d is not None]
         worst = max((rank[d.format] for d in described if d.rank >= 3), default=0)
         touched = sum(d.nbytes for d in described)
@@ -196,6 +205,10 @@ class Assignment:
         return slower * (1 + worst / 10) * touched / 10e9
 
 
-def _uniform(option: Option, layout: Format) -> bool:
+def _foreign(option: Option, storage: Storage) -> int:
+    """How many activations lie otherwise than `storage` says."""
     described = [d for d in (*option.candidate.inputs, *option.candidate.outputs) if d]
-    return all(d.format is layout for d in described if d.rank >= 3 and not d.is_constant)
+    activations = [d for d in described if not d.is_constant]
+    return sum(d.rank >= 3 and d.format is not storage.format for d in activations) + sum(
+        d.dtype.is_float and d.dtype is not storage.floats for d in activations
+    )

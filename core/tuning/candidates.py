@@ -1,4 +1,4 @@
-"""The ways one layer can run: formats, tactics and further kernels."""
+"""The ways one layer can run: types, formats, tactics and further kernels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from ...plugin_registry import Registry
 from ...plugins import (
     Combination,
+    DataType,
     Format,
     KernelPlugin,
     LayerPlugin,
@@ -17,14 +18,23 @@ from ...plugins import (
     TensorDesc,
 )
 from ..graph import Layer
-from ..graph.build_descs import Concretise, build_desc
+from ..graph.build_descs import Concretise, Storage, build_desc
+from .narrow_constants import NarrowConstants
 
 Descs = tuple[TensorDesc | None, ...]
+
+Place = tuple[DataType, Format]
+"""Where a tensor is: its stored type and format."""
+
+
+def place_of(desc: TensorDesc) -> Place:
+    """The stored type and format of a tensor."""
+    return (desc.dtype, desc.format)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One format assignment with one tactic."""
+    """One assignment of types and formats with one tactic."""
 
     inputs: tuple[TensorDesc | None, ...]
     outputs: tuple[TensorDesc, ...]
@@ -32,49 +42,71 @@ class Candidate:
     kernel: str | None = None
 
     @property
-    def layouts(self) -> tuple[Format | None, ...]:
-        """The formats of all inputs and outputs."""
-        return tuple(None if d is None else d.format for d in (*self.inputs, *self.outputs))
+    def places(self) -> tuple[Place | None, ...]:
+        """Where all inputs and outputs are."""
+        return tuple(None if d is None else place_of(d) for d in (*self.inputs, *self.outputs))
 
 
 Offer = tuple[type[KernelPlugin] | None, Tactic]
 
 
 def candidates(
-    layer: Layer, formats: Sequence[Format], concretise: Concretise, threads: int,
+    layer: Layer, storages: Sequence[Storage], concretise: Concretise, threads: int,
     registry: Registry, max_workspace_size: int | None = None,
-    others: Sequence[Concretise] = (),
+    others: Sequence[Concretise] = (), constants: NarrowConstants | None = None,
 ) -> list[Candidate]:
-    """Every accepted assignment of one format to the inputs and one to the outputs, with each
-    of its tactics. Epilogue operands of the output's shape share its format.
+    """Every accepted assignment of one storage to the inputs and one to the outputs, with each
+    of its tactics. Epilogue operands of the output's shape share its storage.
 
     At the sizes of `others` there must be some tactic too where an epilogue has operands, as
-    shapes may be equal by chance; and the limit of scratch memory holds there.
+    shapes may be equal by chance; and the limit of scratch memory holds there. `constants`
+    makes narrower copies of weights.
     """
-    found: list[Candidate] = []
-    asked: set[tuple[Format | None, ...]] = set()
     kernels: list[type[KernelPlugin]] = registry.kernels_for(layer.plugin.type)
-    for before in formats:
-        for after in formats:
-            inputs, outputs = _assigned(layer, before, after, concretise)
-            layouts = tuple(d.format if d is not None else None for d in (*inputs, *outputs))
-            if layouts in asked:
-                continue
-            asked.add(layouts)
-            offers = _offers(layer, inputs, outputs, kernels, threads)
-            elsewhere = [_assigned(layer, before, after, other) for other in others]
-            if layer.epilogue.operands and not all(
-                _offers(layer, *descs, kernels, threads) for descs in elsewhere
-            ):
-                continue
-            for kernel, tactic in offers:
-                if max_workspace_size is None or all(
-                    _workspace(layer, tactic, kernel, *descs) <= max_workspace_size
-                    for descs in ((inputs, outputs), *elsewhere)
+    asked: set[object] = set()
+    found: list[Candidate] = []
+    for before in storages:
+        for after in storages:
+            weights = _weights_types(layer, before, constants)
+            for assign in [_Assign(layer, before, after, constants, w) for w in weights]:
+                inputs, outputs = assign.at(concretise)
+                places = tuple(None if d is None else place_of(d) for d in (*inputs, *outputs))
+                if places in asked:
+                    continue
+                asked.add(places)
+                if assign.narrows and not _tells_types(layer.plugin):
+                    continue
+                offers = _offers(layer, inputs, outputs, kernels, threads)
+                if assign.narrows:  # to save time, for which last resorts are no use
+                    offers = [offer for offer in offers if offer[1].priority >= 0]
+                elsewhere = [assign.at(other) for other in others]
+                if layer.epilogue.operands and not all(
+                    _offers(layer, *descs, kernels, threads) for descs in elsewhere
                 ):
-                    name = None if kernel is None else kernel.name
-                    found.append(Candidate(inputs, outputs, tactic, name))
+                    continue
+                for kernel, tactic in offers:
+                    if max_workspace_size is None or all(
+                        _workspace(layer, tactic, kernel, *descs) <= max_workspace_size
+                        for descs in ((inputs, outputs), *elsewhere)
+                    ):
+                        name = None if kernel is None else kernel.name
+                        found.append(Candidate(inputs, outputs, tactic, name))
+                if offers:
+                    break
     return list(dict.fromkeys(found))
+
+
+def _tells_types(plugin: LayerPlugin) -> bool:
+    """Whether a layer says itself which types it takes; else they are those of the definition."""
+    return type(plugin).supportsFormat is not LayerPlugin.supportsFormat
+
+
+def _weights_types(
+    layer: Layer, before: Storage, constants: NarrowConstants | None
+) -> tuple[DataType, ...]:
+    """Types to try for constants, the exact one first."""
+    narrow = before.floats is not DataType.FLOAT32 and constants is not None
+    return (DataType.FLOAT32, before.floats) if narrow else (DataType.FLOAT32,)
 
 
 def _offers(
@@ -102,23 +134,39 @@ def accepts(plugin: LayerPlugin, combination: Combination) -> bool:
     return plugin.supportsFormat(combination)
 
 
-def _assigned(
-    layer: Layer, before: Format, after: Format, concretise: Concretise
-) -> tuple[Descs, tuple[TensorDesc, ...]]:
-    """The inputs in one format, outputs and epilogue operands in another."""
-    outputs = tuple(build_desc(t.desc, after, concretise) for t in layer.outputs)
-    inputs: list[TensorDesc | None] = []
-    own_count = len(layer.own_inputs)
-    for index, tensor in enumerate(layer.inputs):
-        if tensor is None:
-            inputs.append(None)
-            continue
-        operand = index >= own_count
-        desc = build_desc(tensor.desc, after if operand else before, concretise)
-        if operand and tensor.shape != layer.output.shape:
-            desc = replace(desc, format=Format.LINEAR)
-        inputs.append(desc)
-    return tuple(inputs), outputs
+@dataclass(frozen=True)
+class _Assign:
+    """The inputs in one storage, outputs and epilogue operands in another."""
+
+    layer: Layer
+    before: Storage
+    after: Storage
+    constants: NarrowConstants | None
+    weights: DataType
+
+    @property
+    def narrows(self) -> bool:
+        """Whether floats may be in a narrower type than the definition's."""
+        return {self.before.floats, self.after.floats} != {DataType.FLOAT32}
+
+    def at(self, concretise: Concretise) -> tuple[Descs, tuple[TensorDesc, ...]]:
+        """All descriptions at the given sizes."""
+        layer, after = self.layer, self.after
+        outputs = tuple(build_desc(t.desc, after, concretise) for t in layer.outputs)
+        inputs: list[TensorDesc | None] = []
+        own_count = len(layer.own_inputs)
+        for index, tensor in enumerate(layer.inputs):
+            if tensor is None:
+                inputs.append(None)
+                continue
+            operand = index >= own_count
+            desc = build_desc(tensor.desc, after if operand else self.before, concretise)
+            if operand and tensor.shape != layer.output.shape:
+                desc = replace(desc, format=Format.LINEAR)
+            if self.constants is not None and not operand:
+                desc = self.constants.described(tensor, desc, self.weights)
+            inputs.append(desc)
+        return tuple(inputs), outputs
 
 
 def _workspace(

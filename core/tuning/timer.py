@@ -24,7 +24,7 @@ from ..graph import Layer
 from ..passes.copying import copy_plugin, graph_attributes
 from ..runtime.standalone import StandaloneLayer, prepare_layer
 from ..runtime.weight_store import PackedWeights
-from .candidates import Candidate
+from .candidates import Candidate, Place
 from .timing_cache import TimingCache
 
 BUDGET = 4e-3
@@ -94,16 +94,20 @@ class Timer:
             f"threads={self._threads} {state}"
         )
 
-    def reformat_seconds(self, desc: TensorDesc, target: Format) -> float:
-        """Time to change a tensor's format with the registered reformat layer."""
+    def conversion_seconds(
+        self, desc: TensorDesc, role: str, source: Place, target: Place
+    ) -> float:
+        """Time to convert a tensor with the registered layer of this role."""
+        before, after = (
+            replace(desc, dtype=dtype, format=layout, value=None)
+            for dtype, layout in (source, target)
+        )
         if not self.measure and not self.cache.seconds:
-            return _guess(desc)
-        plugin = self._registry.by_role("reformat")()
-        layer = Layer("reformat", plugin, [])
-        wanted = replace(desc, format=target, value=None)
-        candidate = Candidate((replace(desc, value=None),), (wanted,), plugin.tactic)
-        found = self.seconds(layer, candidate)
-        return _guess(desc) if found is None else found
+            return _guess(before, after)
+        plugin = self._registry.by_role(role)()
+        layer = Layer(role, plugin, [])
+        found = self.seconds(layer, Candidate((before,), (after,), plugin.tactic))
+        return _guess(before, after) if found is None else found
 
     def _prepare(self, layer: Layer, candidate: Candidate) -> StandaloneLayer:
         arrays: list[Array | None] = []
@@ -149,9 +153,9 @@ def _best_time(prepared: StandaloneLayer, hopeless: float) -> float:
     return best
 
 
-def _guess(desc: TensorDesc) -> float:
+def _guess(before: TensorDesc, after: TensorDesc) -> float:
     """Time of a memory-bound pass where nothing was measured: 10 GB/s and 2 microseconds."""
-    return 2e-6 + 2 * desc.nbytes / 10e9
+    return 2e-6 + (before.nbytes + after.nbytes) / 10e9
 
 
 def _text(desc: TensorDesc) -> str:

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from ....plugins import DevicePlugin, Format
+from ....plugins import DataType, DevicePlugin, Format
+
+NATIVE_FLOATS = {
+    DataType.BFLOAT16: ("avx512bf16", "amx_bf16"),
+    DataType.FLOAT16: ("avx512fp16",),
+}
+"""Narrow types with the processor features that compute with them."""
 
 
 class CpuDevice(DevicePlugin):
@@ -21,6 +27,16 @@ class CpuDevice(DevicePlugin):
 
     def formats(self) -> Sequence[Format]:
         return (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16, Format.LINEAR)
+
+    def narrow_floats(self) -> Sequence[DataType]:
+        from ....plugins.native import cpu, onednn
+
+        if not onednn.available():
+            return ()
+        found = cpu.features()
+        return tuple(
+            dtype for dtype, features in NATIVE_FLOATS.items() if not found.isdisjoint(features)
+        )
 
 
 @cache

@@ -26,8 +26,10 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     """Add what decides how an engine is built, apart from `--threads` and `--batch`."""
     group = parser.add_argument_group("options of the build")
     group.add_argument(
-        "--precision", choices=PRECISIONS, help="fp32 (default), or int8 where tensors have scales"
-    )
+        "--precision", choices=PRECISIONS,
+        help="fp32 (default); bf16 or fp16 for the layers that get faster; int8 where tensors "
+        "have scales; best allows all",
+    )  # fmt: skip
     group.add_argument(
         "--tune", choices=TUNING,
         help="fast (default) measures the candidates of every layer, off decides by rules",

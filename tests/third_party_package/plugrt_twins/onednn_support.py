@@ -105,6 +105,11 @@ def worth_trying(found: list[onednn.Primitive]) -> list[onednn.Primitive]:
     return [p for p in exact if not any(name in p.implementation for name in SLOW)] or exact[:1]
 
 
+def rank_of(primitive: onednn.Primitive) -> int:
+    """The priority of its tactic: slow ones give way where nothing is measured."""
+    return -2 if any(name in primitive.implementation for name in SLOW) else 0
+
+
 def planned_threads() -> int:
     """The team to size workspaces for; `getWorkspaceSize` does not know the stream's."""
     return cpu.get_num_threads() if extension_available() else 1

@@ -19,7 +19,7 @@ from plugrt.plugins import (
 )
 from plugrt.plugins.native import onednn
 
-from ..onednn_support import PostOps, post_ops, scratch, worth_trying
+from ..onednn_support import PostOps, post_ops, rank_of, scratch, worth_trying
 from .eight_bits import Scales
 from .problem import Problem
 
@@ -53,6 +53,7 @@ class OneDnnMethod:
             strided_inputs=slices,
             strided_outputs=slices if held is None else frozenset(),
             accumulates_into=held,
+            priority=rank_of(primitive),
         )
         self.workspace_bytes = primitive.scratchpad_bytes
 

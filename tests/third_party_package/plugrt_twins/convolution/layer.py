@@ -31,7 +31,7 @@ from ..onednn_support import planned_threads
 from ..windows import Window
 from . import by_direct_kernel, by_onednn, eight_bits
 from .folding import fold
-from .problem import Method, Problem
+from .problem import Method, Problem, is_narrow
 
 FIRST_LAYER = 4
 """Most channels of an image, which is read as it comes while the output has another format."""
@@ -112,8 +112,11 @@ class Convolution(LayerPlugin):
             return source.format is output.format is Format.CHANNELS_LAST
         if scaled:
             return False
-        if source.dtype is not DataType.FLOAT32:
-            return are_plain(*combination.inputs, output)
+        if is_narrow(source, weights, output, None):
+            return source.format is output.format
+        if source.dtype is not DataType.FLOAT32 or output.dtype is not DataType.FLOAT32:
+            same = source.dtype is weights.dtype is output.dtype
+            return same and are_plain(*combination.inputs, output)
         channels = source.shape[1]
         is_image = isinstance(channels, int) and channels <= FIRST_LAYER
         return source.format in (output.format, *([Format.LINEAR] if is_image else []))
@@ -166,7 +169,8 @@ class Convolution(LayerPlugin):
 def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
     """Every way that might be the fastest; with a tactic's name those of its family."""
     in_8_bits = eight_bits.fits(problem.source, problem.weights, problem.output)
-    if not problem.is_float32 and not in_8_bits:
+    narrow = is_narrow(problem.source, problem.weights, problem.output, problem.bias)
+    if not (problem.is_float32 or in_8_bits or narrow):
         return
     good = False
     for prefix, family in by_onednn.FAMILIES.items():

@@ -10,6 +10,8 @@ from plugrt.plugins import DataType, Epilogue, Format, Stream, Tactic, TensorDes
 
 from ..windows import Window
 
+SIXTEEN_BITS = (DataType.BFLOAT16, DataType.FLOAT16)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -75,3 +77,13 @@ class Method(Protocol):
         workspace: TensorView | None,
     ) -> None:
         """Put it on the stream."""
+
+
+def is_narrow(
+    source: TensorDesc, weights: TensorDesc, output: TensorDesc, bias: TensorDesc | None
+) -> bool:
+    """Whether 16-bit floats are multiplied, and kept or widened."""
+    kept = [output] if bias is None else [output, bias]
+    return source.dtype is weights.dtype and source.dtype in SIXTEEN_BITS and all(
+        desc.dtype in (source.dtype, DataType.FLOAT32) for desc in kept
+    )
