@@ -83,9 +83,11 @@ class FullyConnected(LayerPlugin):
             return False
         if is_quantised(source, weights, output):
             return source.format is Format.LINEAR
-        if numpy_fallback.is_float32((source, weights, output)):
+        product = (source, weights, output)
+        if numpy_fallback.is_float32(product) or numpy_fallback.is_narrow_float(product):
             return plain
-        return numpy_fallback.is_plain(combination) and source.dtype is output.dtype
+        same = source.dtype is weights.dtype is output.dtype
+        return same and numpy_fallback.is_plain(combination)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         found = self._products(
@@ -126,7 +128,9 @@ class FullyConnected(LayerPlugin):
             return {}
         if is_quantised(source, weights, output):
             build, mask = _matrix_product, 0b10
-        elif numpy_fallback.is_float32((source, weights, output)):
+        elif numpy_fallback.is_float32(
+            (source, weights, output)
+        ) or numpy_fallback.is_narrow_float((source, weights, output), bias):
             build, mask = _inner_product, 0b01
         else:
             return {}

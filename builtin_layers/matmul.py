@@ -74,6 +74,11 @@ class MatMul(LayerPlugin):
         return [left @ right]
 
     def supportsFormat(self, combination: Combination) -> bool:
+        left, right = combination.inputs
+        (output,) = combination.outputs
+        mixed = left.dtype is not right.dtype or left.dtype is not output.dtype
+        if mixed and not numpy_fallback.is_narrow_float((left, right, output)):
+            return False
         return numpy_fallback.is_plain(combination)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
@@ -106,7 +111,10 @@ class MatMul(LayerPlugin):
         from ..plugins.native import onednn
 
         left, right = inputs[0], inputs[1]
-        if not onednn.available() or not numpy_fallback.is_float32((left, right, output)):
+        product = (left, right, output)
+        if not onednn.available() or not (
+            numpy_fallback.is_float32(product) or numpy_fallback.is_narrow_float(product)
+        ):
             return {}
         if 0 in (*left.sizes, *right.sizes):
             return {}

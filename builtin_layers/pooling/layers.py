@@ -62,6 +62,8 @@ class Pooling(LayerPlugin):
         (source,), (result,) = combination.inputs, combination.outputs
         if source.format is not result.format or source.dtype is not result.dtype:
             return False
+        if source.dtype in numpy_fallback.NARROW_FLOATS:
+            return True
         if source.dtype is DataType.FLOAT32 or source.dtype in QUANTISED:
             if self.average:
                 kinds = (source.quantization, result.quantization)

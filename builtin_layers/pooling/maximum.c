@@ -6,6 +6,12 @@ LAYER_KERNEL(plugrt_max_pooling_float32)
     return plugrt_run_pooling(args, call, sizeof(float), BEST_OF(plugrt_maximum_row_float32));
 }
 
+LAYER_KERNEL(plugrt_max_pooling_bfloat16)
+{
+    return plugrt_run_pooling(
+        args, call, sizeof(int16_t), BEST_OF(plugrt_maximum_row_bfloat16));
+}
+
 LAYER_KERNEL(plugrt_max_pooling_int8)
 {
     return plugrt_run_pooling(args, call, sizeof(int8_t), BEST_OF(plugrt_maximum_row_int8));

@@ -1,4 +1,5 @@
-"""Pooling by our own C kernels: every format, float32, int8 and uint8, gaps in and out."""
+"""Pooling by our own C kernels: every format, float32, bfloat16, int8 and uint8, gaps in and
+out."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ TACTIC = Tactic(
     "kernel", strided_outputs=frozenset({0}), strided_inputs=frozenset({0}), priority=1
 )
 
-TYPES = {DataType.FLOAT32: "float32", DataType.INT8: "int8", DataType.UINT8: "uint8"}
+TYPES = {
+    DataType.FLOAT32: "float32", DataType.BFLOAT16: "bfloat16", DataType.INT8: "int8",
+    DataType.UINT8: "uint8",
+}  # fmt: skip
 
 LAYOUT = "TT" + "2i" + "i" + "3i3i" + "3i3i3i3i3i" + "i" + "ii" + "f" + "5q5q"
 """struct pooling_arguments in windows.h."""

@@ -1,4 +1,4 @@
-"""Pooling by oneDNN: float32, with post-ops."""
+"""Pooling by oneDNN: float32 and narrower floats, with post-ops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...plugins import DataType, DeviceError, Format, Stream, Tactic, TacticRequest, TensorView
 from ..fused_epilogue import FusedEpilogue, fuse
+from ..numpy_fallback import NARROW_FLOATS
 from ..onednn_product import worth_trying
 from ..scratchpad import bind_scratchpad
 from ..sliding_window import SlidingWindow
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .layers import Pooling
 
 PREFIX = "onednn:"
+
+FLOATS = (DataType.FLOAT32, *NARROW_FLOATS)
 
 
 def is_ours(tactic: Tactic) -> bool:
@@ -62,7 +65,7 @@ def _found(
     from ...plugins.native import onednn
 
     source, output = request.inputs[0], request.outputs[0]
-    if source.dtype is not DataType.FLOAT32 or not onednn.available():
+    if source.dtype not in FLOATS or not onednn.available():
         return []
     fused = fuse(request.epilogue, request.inputs, output)
     after = window.padding_used(source.sizes[2:], output.sizes[2:])

@@ -48,6 +48,10 @@ DEFINE_VECTORS(float);
 DEFINE_VECTORS(int8_t);
 DEFINE_VECTORS(uint8_t);
 DEFINE_VECTORS(int32_t);
+DEFINE_VECTORS(int16_t);
+DEFINE_VECTORS(uint16_t);
+DEFINE_VECTORS(uint32_t);
+DEFINE_VECTOR(int16_t, 32);
 DEFINE_VECTOR(int8_t, 64);
 DEFINE_VECTOR(uint8_t, 64);
 
@@ -88,12 +92,57 @@ DEFINE_VECTOR(uint8_t, 64);
         memcpy(output, &best, sizeof best);                                                  \
     }
 
+/* The same for 16-bit floats, seen as sign and magnitude: flipping the magnitude of negative ones
+ * orders them as integers, and doing it twice changes nothing. */
+#define ORDERED(value) ((value) ^ (((value) >> 15) & 0x7fff))
+#define LARGER_ORDERED(element)                                                              \
+    do {                                                                                     \
+        memcpy(&value, element, sizeof value);                                               \
+        value = ORDERED(value);                                                              \
+        best = (__typeof__(best))SELECTED(value > best, value, best);                        \
+    } while (0)
+#define DEFINE_MAXIMUM_OF_BFLOAT16(lanes)                                                    \
+    static inline __attribute__((always_inline)) void NAMED(maximum, int16_t, lanes)(        \
+        const struct pooling_arguments *a, const struct window_range *ranges,                \
+        const struct taps *taps, const struct finish *finish, const int16_t *input,          \
+        int16_t *output)                                                                     \
+    {                                                                                        \
+        enum { MINUS_INFINITY = -0x7f81 };                                                   \
+        (void)finish;                                                                        \
+        VECTOR(int16_t, lanes) value, best = {0};                                            \
+        best += MINUS_INFINITY;                                                              \
+        FOR_EACH_ELEMENT(LARGER_ORDERED)                                                     \
+        best = ORDERED(best);                                                                \
+        memcpy(output, &best, sizeof best);                                                  \
+    }
+
 /* The mean over one window for `lanes` channels. */
 #define ADDED(element)                                                                       \
     do {                                                                                     \
         memcpy(&value, element, sizeof value);                                               \
         sum += __builtin_convertvector(value, __typeof__(sum));                              \
     } while (0)
+#define ADDED_BFLOAT16(element)                                                              \
+    do {                                                                                     \
+        memcpy(&value, element, sizeof value);                                               \
+        sum += (__typeof__(sum))(__builtin_convertvector(value, __typeof__(bits)) << 16);    \
+    } while (0)
+#define DEFINE_AVERAGE_OF_BFLOAT16(lanes)                                                    \
+    static inline __attribute__((always_inline)) void NAMED(average, uint16_t, lanes)(       \
+        const struct pooling_arguments *a, const struct window_range *ranges,                \
+        const struct taps *taps, const struct finish *finish, const uint16_t *input,         \
+        uint16_t *output)                                                                    \
+    {                                                                                        \
+        VECTOR(uint16_t, lanes) value;                                                       \
+        VECTOR(uint32_t, lanes) bits;                                                        \
+        VECTOR(float, lanes) sum = {0};                                                      \
+        FOR_EACH_ELEMENT(ADDED_BFLOAT16)                                                     \
+        bits = (VECTOR(uint32_t, lanes))(sum * finish->factor);                              \
+        /* Half to even; NaN made of bfloat16 has no lower bits that could overflow. */      \
+        bits += 0x7fff + (bits >> 16 & 1);                                                   \
+        value = __builtin_convertvector(bits >> 16, VECTOR(uint16_t, lanes));                \
+        memcpy(output, &value, sizeof value);                                                \
+    }
 #define DEFINE_AVERAGE(type, lanes, sum_type, FINISH)                                        \
     static inline __attribute__((always_inline)) void NAMED(average, type, lanes)(           \
         const struct pooling_arguments *a, const struct window_range *ranges,                \
@@ -178,13 +227,22 @@ DEFINE_MAXIMA(int8_t, (int8_t)-128)
 DEFINE_MAXIMA(uint8_t, (uint8_t)0)
 DEFINE_MAXIMUM(int8_t, 64, (int8_t)-128)
 DEFINE_MAXIMUM(uint8_t, 64, (uint8_t)0)
+DEFINE_MAXIMUM_OF_BFLOAT16(1)
+DEFINE_MAXIMUM_OF_BFLOAT16(8)
+DEFINE_MAXIMUM_OF_BFLOAT16(16)
+DEFINE_MAXIMUM_OF_BFLOAT16(32)
+DEFINE_AVERAGE_OF_BFLOAT16(1)
+DEFINE_AVERAGE_OF_BFLOAT16(8)
+DEFINE_AVERAGE_OF_BFLOAT16(16)
 DEFINE_AVERAGES(float, float, PLAIN)
 DEFINE_AVERAGES(int8_t, int32_t, QUANTISED_INT8)
 DEFINE_AVERAGES(uint8_t, int32_t, QUANTISED_UINT8)
 
 DEFINE_ROW(maximum, float32, float, 16)
+DEFINE_ROW(maximum, bfloat16, int16_t, 32)
 DEFINE_ROW(maximum, int8, int8_t, 64)
 DEFINE_ROW(maximum, uint8, uint8_t, 64)
 DEFINE_ROW(average, float32, float, 16)
+DEFINE_ROW(average, bfloat16, uint16_t, 16)
 DEFINE_ROW(average, int8, int8_t, 16)
 DEFINE_ROW(average, uint8, uint8_t, 16)

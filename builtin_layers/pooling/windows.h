@@ -58,7 +58,8 @@ typedef void pooling_row_function(const struct pooling_arguments *arguments,
 
 #define DECLARE_POOLING_ROWS(isa)                                                            \
     pooling_row_function plugrt_maximum_row_float32_##isa, plugrt_maximum_row_int8_##isa,    \
-        plugrt_maximum_row_uint8_##isa, plugrt_average_row_float32_##isa,                    \
+        plugrt_maximum_row_uint8_##isa, plugrt_maximum_row_bfloat16_##isa,                   \
+        plugrt_average_row_float32_##isa, plugrt_average_row_bfloat16_##isa,                 \
         plugrt_average_row_int8_##isa, plugrt_average_row_uint8_##isa
 
 DECLARE_POOLING_ROWS(portable);
