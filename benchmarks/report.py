@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,10 @@ NOTHING = paragraph(
 READING = "\n\n".join([
     "`make bench` measures everything again and rewrites this page.",
     paragraph(
-        "Contestants run in turns in one process, block by block, so that what else happens on the",
-        "machine meets all of them alike. Times are medians. A ratio is the first contestant's",
-        "time by the second's, so below 1 the first is faster; beside it stands its 95 %",
-        "confidence interval, bootstrapped. The interval alone says what a cell shows: **ahead**",
-        "where it lies wholly below 1, **behind** where it lies wholly above, **even** where it",
-        "holds 1.",
+        "Contestants run in turns, block by block, so that what else happens on the machine meets",
+        "all of them alike. Times are medians; beside a ratio stands its 95 % confidence interval,",
+        "bootstrapped. The interval alone says what a cell shows: ahead or behind where it lies",
+        "wholly on one side of 1, even where it holds 1.",
     ),
 ])  # fmt: skip
 
@@ -82,29 +80,71 @@ def _section(measurement: Measurement, result: Result | None) -> Blocks:
 
 
 def latency(result: Result) -> Blocks:
-    """Against ONNX Runtime, cell by cell."""
-    rows = []
-    verdicts: Counter[str] = Counter()
+    """Against the peers, cell by cell, and the geometric mean by precision."""
+    peers = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "torch": "torch",
+             "torch_compile": "torch compiled"}  # fmt: skip
+    present = [p for p in peers if any(p in cell["median_ms"] for cell in result["cells"])]
+    rows, means = [], []
+    by_precision: dict[str, list[Mapping[str, float]]] = {}
     for cell in result["cells"]:
-        median, ratio = cell["median_ms"], cell["ratio_to_onnxruntime"]
-        verdicts[verdict(ratio)] += 1
+        median, ratios = cell["median_ms"], cell["peer_by_ours"]
+        peer = min(ratios, key=lambda name: ratios[name]["value"])
+        best = ratios[peer]
+        by_precision.setdefault(cell["precision"], []).append(best)
         rows.append([
             cell["net"], cell["batch"], cell["threads"], cell["precision"],
-            f"{median['plugrt']:.3f}", f"{median['onnxruntime']:.3f}", f"{ratio['value']:.4f}",
-            _interval(ratio), f"**{verdict(ratio)}**", f"{cell['relative_error']:.1e}",
+            f"{median['plugrt']:.3f}",
+            *(f"{median[name]:.3f}" if name in median else "" for name in present),
+            f"{best['value']:.3f}", _interval(best), f"**{_ahead(best)}**",
+            f"{cell['relative_error']['plugrt']:.1e}", f"{cell['relative_error'][peer]:.1e}",
         ])  # fmt: skip
-    head = ("net", "batch", "threads", "precision", "plugrt ms", "ONNX Runtime ms", "ratio",
-            "95 % interval", "plugrt is", "output error")  # fmt: skip
-    told = ", ".join(f"{word} in {verdicts[word]}" for word in ("ahead", "even", "behind"))
+    for precision, found in by_precision.items():
+        mean = math.exp(sum(math.log(best["value"]) for best in found) / len(found))
+        behind = sum(best["high"] < 1 for best in found)
+        means.append([precision, len(found), f"**{mean:.3f}**", behind])
+    head = (
+        "net", "batch", "threads", "precision", "plugrt ms", *(f"{peers[p]} ms" for p in present),
+        "best peer / plugrt", "95 % interval", "plugrt is", "error", "error of that peer",
+    )  # fmt: skip
     return (
         paragraph(
-            "Each net is built from one seed by the network API and, with equal weights, as ONNX.",
-            "The output error is the norm of the difference by the norm of ONNX Runtime's output,",
-            "for the worst output.",
+            "Each net is built from one seed by the network API and, with equal weights, as ONNX",
+            "and for torch. Every engine has a process of its own; they take turns. The ratio is",
+            "the best peer's time by plugrt's, so above 1 plugrt is faster. The error is the norm",
+            "of the difference to ONNX Runtime's float32 output by its norm, for the worst output.",
         ),
         table(head, rows),
-        paragraph(f"Of {count(len(rows), 'cell')}, plugrt is {told}."),
+        "Geometric means of best peer / plugrt, and cells whose interval lies below 1:",
+        table(("precision", "cells", "geometric mean", "behind"), means),
+        "Memory and preparation of the same runs:",
+        table(
+            ("net", "batch", "threads", "precision", "peak MiB plugrt",
+             *(f"{peers[p]}" for p in present), "load s plugrt", *(f"{peers[p]}" for p in present),
+             "build s tuned", "from timing cache"),
+            [_preparation(cell, present) for cell in result["cells"]],
+        ),
+    )  # fmt: skip
+
+
+def _preparation(cell: Mapping[str, Any], present: Sequence[str]) -> list[object]:
+    """Peak memory, time to the first result, and the times of the build."""
+    memory, load, build = (
+        cell[name] for name in ("peak_memory_bytes", "load_seconds", "build_seconds")
     )
+    names = ["plugrt", *present]
+    return [
+        cell["net"], cell["batch"], cell["threads"], cell["precision"],
+        *(f"{memory[n] / 2**20:.0f}" if n in memory else "" for n in names),
+        *(f"{load[n]:.2f}" if n in load else "" for n in names),
+        f"{build['tuned']:.1f}", f"{build['from_timing_cache']:.1f}",
+    ]  # fmt: skip
+
+
+def _ahead(best: Mapping[str, float]) -> str:
+    """What an interval of peer / plugrt shows."""
+    if best["low"] > 1:
+        return "ahead"
+    return "behind" if best["high"] < 1 else "even"
 
 
 def plugin_tax(result: Result) -> Blocks:
@@ -202,7 +242,7 @@ def arena(result: Result) -> Blocks:
 
 
 SECTIONS: Mapping[str, tuple[str, Callable[[Result], Blocks]]] = {
-    "latency": ("Latency against ONNX Runtime", latency),
+    "latency": ("Latency against the peers", latency),
     "plugin_tax": ("What a plug-in costs", plugin_tax),
     "interpreter_share": ("No Python per layer", interpreter_share),
     "arena": ("Memory", arena),

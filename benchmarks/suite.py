@@ -32,7 +32,7 @@ class Measurement:
 
 
 MEASUREMENTS = (
-    Measurement("latency", ("--seconds", "20")),
+    Measurement("latency", ("--seconds", "10")),
     Measurement("plugin_tax", ("--seconds", "120"), needs_data=True),
     Measurement("interpreter_share"),
     Measurement("arena"),

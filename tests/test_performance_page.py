@@ -28,17 +28,22 @@ def interval(value: float, low: float, high: float) -> dict[str, float]:
 def cell(net: str, ratio: dict[str, float]) -> dict[str, Any]:
     """One net of latency.json."""
     return {
-        "net": net, "batch": 1, "threads": 2, "precision": "fp32", "relative_error": 1.5e-6,
-        "median_ms": {"plugrt": 2.5, "onnxruntime": 3.25}, "ratio_to_onnxruntime": ratio,
+        "net": net, "batch": 1, "threads": 2, "precision": "fp32",
+        "relative_error": {"plugrt": 1.5e-6, "onnxruntime": 0.0, "torch": 2e-6},
+        "median_ms": {"plugrt": 2.5, "onnxruntime": 3.25, "torch": 9.0},
+        "peer_by_ours": {"onnxruntime": ratio, "torch": interval(3.6, 3.5, 3.7)},
+        "peak_memory_bytes": {"plugrt": 2**20, "onnxruntime": 2**21, "torch": 2**22},
+        "load_seconds": {"plugrt": 0.01, "onnxruntime": 0.02, "torch": 0.03},
+        "build_seconds": {"tuned": 1.25, "from_timing_cache": 0.5},
     }  # fmt: skip
 
 
 LATENCY = {
     "machine": MACHINE,
     "cells": [
-        cell("quick", interval(0.9, 0.85, 0.9999)),
+        cell("quick", interval(1.25, 1.0001, 1.3)),
         cell("alike", interval(1.0, 0.95, 1.0)),
-        cell("slow", interval(1.1, 1.0001, 1.2)),
+        cell("slow", interval(0.8, 0.75, 0.9999)),
     ],
 }
 SHARE = {
@@ -120,16 +125,20 @@ def test_without_results_nothing_has_been_measured(report: ModuleType, tmp_path:
 def test_verdicts_follow_from_the_intervals(report: ModuleType, tmp_path: Path) -> None:
     put(tmp_path, latency=LATENCY)
     page = report.page(tmp_path)
-    assert row(page, "quick") == [
-        "quick", "1", "2", "fp32", "2.500", "3.250", "0.9000", "0.8500 to 0.9999", "**ahead**",
-        "1.5e-06",
+    latency, _, preparation = page.partition("Memory and preparation")
+    assert row(latency, "quick") == [
+        "quick", "1", "2", "fp32", "2.500", "3.250", "9.000", "1.250", "1.0001 to 1.3000",
+        "**ahead**", "1.5e-06", "0.0e+00",
     ]  # fmt: skip
-    assert row(page, "alike")[8] == "**even**"
-    assert row(page, "slow")[8] == "**behind**"
-    assert "Of 3 cells, plugrt is ahead in 1, even in 1, behind in 1." in page
+    assert row(latency, "alike")[9] == "**even**"
+    assert row(latency, "slow")[9] == "**behind**"
+    assert row(latency, "fp32") == ["fp32", "3", "**1.000**", "1"]
+    assert row(preparation, "quick")[4:] == [
+        "1", "2", "4", "0.01", "0.02", "0.03", "1.2", "0.5"
+    ]  # fmt: skip
     assert "Abacus 9, 2 cores, 8.0 GiB of memory, avx2; Linux 1, Python 3.10.0" in page
     assert "Versions: plugrt 0.1.0, peer 7." in page
-    assert "python -m benchmarks.latency --seconds 20 --json benchmarks/results/" in page
+    assert "python -m benchmarks.latency --seconds 10 --json benchmarks/results/" in page
     assert page.count("Not measured yet.") == 3
 
 

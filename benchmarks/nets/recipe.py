@@ -17,7 +17,7 @@ EPSILON = 1e-5
 
 @dataclass
 class Step:
-    """One operation. `kind` is convolution, max_pooling, add, concatenation or upsample."""
+    """One operation. `kind` is the name of the Recipe's method that made it."""
 
     name: str
     kind: str
@@ -33,37 +33,70 @@ class Recipe:
         self.input_shape = (channels, height, width)
         self.steps: list[Step] = []
         self.outputs: list[str] = []
+        self.ranks = {"image": 4}
         self._channels = {"image": channels}
         self._random = np.random.default_rng(seed)
 
     def convolution(
         self, x: str, filters: int, kernel: int, stride: int = 1, *,
-        depthwise: bool = False, normalise: bool = True, slope: float | None = 0.1,
+        depthwise: bool = False, normalise: bool = True, activation: str | None = "leaky",
+        padding: int | None = None,
     ) -> str:  # fmt: skip
-        """Convolution with Darknet's padding, then batch norm or bias, then leaky ReLU
-        (`slope` None: linear)."""
+        """Convolution, then batch norm or bias, then leaky, relu, relu6 or nothing. Half the
+        kernel is padding where `padding` does not say otherwise."""
         channels = self._channels[x]
         groups = channels if depthwise else 1
         shape = (filters, channels // groups, kernel, kernel)
-        fan_in = shape[1] * kernel * kernel
-        draw = self._random
-        weights = {"weights": _normal(draw, shape, np.sqrt(2 / fan_in))}
+        weights = self._weights(shape)
         if normalise:
-            weights["scale"] = draw.uniform(0.5, 1.5, filters).astype(np.float32)
-            weights["shift"] = _normal(draw, (filters,), 0.1)
-            weights["mean"] = _normal(draw, (filters,), 0.1)
-            weights["variance"] = draw.uniform(0.5, 2, filters).astype(np.float32)
+            weights |= self._normalization(filters)
         else:
-            weights["bias"] = _normal(draw, (filters,), 0.1)
-        options = {"stride": stride, "pad": kernel // 2, "groups": groups, "slope": slope}
+            weights["bias"] = _normal(self._random, (filters,), 0.1)
+        options = {
+            "stride": stride, "pad": kernel // 2 if padding is None else padding,
+            "groups": groups, "activation": activation,
+        }  # fmt: skip
         return self._step("convolution", (x,), filters, options, weights)
 
-    def max_pooling(self, x: str, kernel: int, stride: int) -> str:
-        """Darknet's max pooling: kernel - 1 cells of padding, the smaller half in front."""
-        total = kernel - 1
-        options = {"kernel": kernel, "stride": stride, "before": total // 2,
-                   "after": total - total // 2}  # fmt: skip
+    def fully_connected(self, x: str, outputs: int, inputs: int, *, relu: bool = False) -> str:
+        """Inner product of everything behind the batch, with bias."""
+        weights = self._weights((outputs, inputs))
+        weights["bias"] = _normal(self._random, (outputs,), 0.1)
+        return self._step("fully_connected", (x,), outputs, {"relu": relu}, weights)
+
+    def max_pooling(
+        self, x: str, kernel: int, stride: int, before: int | None = None,
+        after: int | None = None, *, ceil: bool = False,
+    ) -> str:  # fmt: skip
+        """Max pooling; without `before` and `after` as Darknet's: kernel - 1 cells of padding,
+        the smaller half in front."""
+        if before is None or after is None:
+            before, after = (kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2
+        options = {"kernel": kernel, "stride": stride, "before": before, "after": after,
+                   "ceil": ceil}  # fmt: skip
         return self._step("max_pooling", (x,), self._channels[x], options)
+
+    def global_average(self, x: str) -> str:
+        """The mean of each channel, [N, C, 1, 1]."""
+        return self._step("global_average", (x,), self._channels[x])
+
+    def response_normalization(self, x: str) -> str:
+        """Caffe's LRN with the parameters of GoogLeNet."""
+        options = {"size": 5, "alpha": 1e-4, "beta": 0.75}
+        return self._step("response_normalization", (x,), self._channels[x], options)
+
+    def space_to_depth(self, x: str, block: int) -> str:
+        """Pixels to channels, block by block as ONNX SpaceToDepth."""
+        channels = self._channels[x] * block * block
+        return self._step("space_to_depth", (x,), channels, {"block": block})
+
+    def relu(self, x: str) -> str:
+        """max(x, 0)."""
+        return self._step("relu", (x,), self._channels[x])
+
+    def softmax(self, x: str) -> str:
+        """Along the channels."""
+        return self._step("softmax", (x,), self._channels[x])
 
     def add(self, x: str, y: str) -> str:
         """Element-wise sum."""
@@ -85,6 +118,19 @@ class Recipe:
         """A random input in [0, 1)."""
         return np.random.default_rng(seed).random((batch, *self.input_shape), np.float32)
 
+    def _weights(self, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        fan_in = int(np.prod(shape[1:]))
+        return {"weights": _normal(self._random, shape, np.sqrt(2 / fan_in))}
+
+    def _normalization(self, channels: int) -> dict[str, np.ndarray]:
+        draw = self._random
+        return {
+            "scale": draw.uniform(0.5, 1.5, channels).astype(np.float32),
+            "shift": _normal(draw, (channels,), 0.1),
+            "mean": _normal(draw, (channels,), 0.1),
+            "variance": draw.uniform(0.5, 2, channels).astype(np.float32),
+        }
+
     def _step(
         self, kind: str, inputs: tuple[str, ...], channels: int,
         options: dict[str, Any] | None = None, weights: dict[str, np.ndarray] | None = None,
@@ -92,6 +138,7 @@ class Recipe:
         name = f"{len(self.steps):03d}_{kind}"
         self.steps.append(Step(name, kind, inputs, options or {}, weights or {}))
         self._channels[name] = channels
+        self.ranks[name] = 2 if kind == "fully_connected" else self.ranks[inputs[0]]
         return name
 
 

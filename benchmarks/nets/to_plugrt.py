@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import plugrt
 from benchmarks.nets.recipe import EPSILON, Recipe, Step
+
+Chain = list[tuple[str, list[Any], dict[str, Any]]]
+"""Layers one behind the other: type, further inputs, attributes."""
 
 
 def to_plugrt(
@@ -13,45 +18,66 @@ def to_plugrt(
     network = plugrt.Network("benchmark", registry)
     values = {"image": network.add_input("image", "float32", [batch, *recipe.input_shape])}
     for step in recipe.steps:
-        values[step.name] = _add(network, step, [values[name] for name in step.inputs])
+        inputs: list[Any] = [values[name] for name in step.inputs]
+        chain = CHAINS[step.kind](step)
+        for position, (type_name, rest, attributes) in enumerate(chain):
+            name = step.name if position == len(chain) - 1 else f"{step.name}.{position}"
+            layer = network.add_layer(type_name, [*inputs, *rest], name, **attributes)
+            inputs = [layer.output]
+        values[step.name] = inputs[0]
     for name in recipe.outputs:
         network.mark_output(values[name], name)
     return network
 
 
-def _add(network: plugrt.Network, step: Step, inputs: list[plugrt.Tensor]) -> plugrt.Tensor:
-    options = step.options
-    if step.kind == "convolution":
-        return _convolution(network, step, inputs[0])
-    if step.kind == "max_pooling":
-        before, after = options["before"], options["after"]
-        return network.add_layer(
-            "MaxPooling", inputs, step.name, kernel=(options["kernel"],) * 2,
-            strides=(options["stride"],) * 2, padding=(before, before, after, after),
-        ).output  # fmt: skip
-    if step.kind == "add":
-        return network.add_layer("Add", inputs, step.name).output
-    if step.kind == "concatenation":
-        return network.add_layer("Concatenation", inputs, step.name, axis=1).output
-    return network.add_layer(
-        "Upsample", inputs, step.name, scales=(options["scale"],) * 2
-    ).output
-
-
-def _convolution(network: plugrt.Network, step: Step, x: plugrt.Tensor) -> plugrt.Tensor:
+def _convolution(step: Step) -> Chain:
     weights, options = step.weights, step.options
-    x = network.add_layer(
-        "Convolution", [x, weights["weights"], weights.get("bias")], step.name,
-        strides=(options["stride"],) * 2, padding=(options["pad"],) * 4,
-        groups=options["groups"],
-    ).output  # fmt: skip
+    chain: Chain = [
+        ("Convolution", [weights["weights"], weights.get("bias")],
+         {"strides": (options["stride"],) * 2, "padding": (options["pad"],) * 4,
+          "groups": options["groups"]})
+    ]  # fmt: skip
     if "scale" in weights:
         parameters = [weights[k] for k in ("scale", "shift", "mean", "variance")]
-        x = network.add_layer(
-            "BatchNormalization", [x, *parameters], f"{step.name}.norm", epsilon=EPSILON
-        ).output
-    if options["slope"] is not None:
-        x = network.add_layer(
-            "LeakyReLU", [x], f"{step.name}.activation", slope=options["slope"]
-        ).output
-    return x
+        chain.append(("BatchNormalization", parameters, {"epsilon": EPSILON}))
+    activation = options["activation"]
+    return chain if activation is None else [*chain, ACTIVATIONS[activation]]
+
+
+def _fully_connected(step: Step) -> Chain:
+    weights = [step.weights["weights"], step.weights["bias"]]
+    product: Chain = [("FullyConnected", weights, {})]
+    return [*product, ("ReLU", [], {})] if step.options["relu"] else product
+
+
+def _max_pooling(step: Step) -> Chain:
+    options = step.options
+    before, after = options["before"], options["after"]
+    attributes = {
+        "kernel": (options["kernel"],) * 2, "strides": (options["stride"],) * 2,
+        "padding": (before, before, after, after), "ceil_mode": options["ceil"],
+    }  # fmt: skip
+    return [("MaxPooling", [], attributes)]
+
+
+ACTIVATIONS: dict[str, tuple[str, list[Any], dict[str, Any]]] = {
+    "leaky": ("LeakyReLU", [], {"slope": 0.1}),
+    "relu": ("ReLU", [], {}),
+    "relu6": ("Clip", [], {"minimum": 0.0, "maximum": 6.0}),
+}
+
+CHAINS = {
+    "convolution": _convolution,
+    "fully_connected": _fully_connected,
+    "max_pooling": _max_pooling,
+    "global_average": lambda step: [("GlobalAveragePooling", [], {})],
+    "response_normalization": lambda step: [("LRN", [], step.options)],
+    "space_to_depth": lambda step: [
+        ("Darknet.Reorg", [], {"stride": step.options["block"], "order": "blocks"})
+    ],
+    "relu": lambda step: [("ReLU", [], {})],
+    "softmax": lambda step: [("Softmax", [], {"axis": 1})],
+    "add": lambda step: [("Add", [], {})],
+    "concatenation": lambda step: [("Concatenation", [], {"axis": 1})],
+    "upsample": lambda step: [("Upsample", [], {"scales": (step.options["scale"],) * 2})],
+}

@@ -21,26 +21,15 @@ class RecipeModule(torch.nn.Module):
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
         values = {"image": image}
         for step in self.recipe.steps:
-            values[step.name] = self._run(step, [values[name] for name in step.inputs])
+            run = getattr(self, f"_{step.kind}")
+            values[step.name] = run(step, *(values[name] for name in step.inputs))
         return [values[name] for name in self.recipe.outputs]
 
-    def _run(self, step: Step, inputs: list[torch.Tensor]) -> torch.Tensor:
-        options = step.options
-        if step.kind == "convolution":
-            return self._convolution(step, inputs[0])
-        if step.kind == "max_pooling":
-            before, after = options["before"], options["after"]
-            padded = functional.pad(inputs[0], (before, after) * 2, value=float("-inf"))
-            return functional.max_pool2d(padded, options["kernel"], options["stride"])
-        if step.kind == "add":
-            return inputs[0] + inputs[1]
-        if step.kind == "concatenation":
-            return torch.cat(inputs, 1)
-        return functional.interpolate(inputs[0], scale_factor=options["scale"], mode="nearest")
+    def _of(self, step: Step) -> dict[str, torch.Tensor]:
+        return {key: getattr(self, f"s{step.name}_{key}") for key in step.weights}
 
     def _convolution(self, step: Step, x: torch.Tensor) -> torch.Tensor:
-        weights = {key: getattr(self, f"s{step.name}_{key}") for key in step.weights}
-        options = step.options
+        weights, options = self._of(step), step.options
         x = functional.conv2d(
             x, weights["weights"], weights.get("bias"), options["stride"], options["pad"],
             groups=options["groups"],
@@ -50,4 +39,51 @@ class RecipeModule(torch.nn.Module):
                 x, weights["mean"], weights["variance"], weights["scale"], weights["shift"],
                 eps=EPSILON,
             )  # fmt: skip
-        return x if options["slope"] is None else functional.leaky_relu(x, options["slope"])
+        if options["activation"] == "leaky":
+            return functional.leaky_relu(x, 0.1)
+        if options["activation"] == "relu":
+            return functional.relu(x)
+        return functional.relu6(x) if options["activation"] == "relu6" else x
+
+    def _fully_connected(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        weights = self._of(step)
+        x = functional.linear(x.flatten(1), weights["weights"], weights["bias"])
+        return functional.relu(x) if step.options["relu"] else x
+
+    def _max_pooling(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        options = step.options
+        before, after = options["before"], options["after"]
+        if before or after:
+            x = functional.pad(x, (before, after) * 2, value=float("-inf"))
+        return functional.max_pool2d(
+            x, options["kernel"], options["stride"], ceil_mode=options["ceil"]
+        )
+
+    def _global_average(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        return functional.adaptive_avg_pool2d(x, 1)
+
+    def _response_normalization(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        options = step.options
+        return functional.local_response_norm(x, options["size"], options["alpha"], options["beta"])
+
+    def _space_to_depth(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        images, channels, height, width = x.shape
+        block = step.options["block"]
+        x = x.reshape(images, channels, height // block, block, width // block, block)
+        x = x.permute(0, 3, 5, 1, 2, 4)
+        return x.reshape(images, -1, height // block, width // block)
+
+    def _relu(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x)
+
+    def _softmax(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        return functional.softmax(x, 1)
+
+    def _add(self, step: Step, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+    def _concatenation(self, step: Step, *inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat(inputs, 1)
+
+    def _upsample(self, step: Step, x: torch.Tensor) -> torch.Tensor:
+        return functional.interpolate(x, scale_factor=step.options["scale"], mode="nearest")

@@ -42,11 +42,11 @@ def _inverted(
 
 def _after_expansion(net: Recipe, x: str, expanded: int, output: int, stride: int) -> str:
     x = net.convolution(x, expanded, 3, stride, depthwise=True)
-    return net.convolution(x, output, 1, slope=None)
+    return net.convolution(x, output, 1, activation=None)
 
 
 def _head(net: Recipe, x: str, channels: int) -> str:
     for _ in range(2):
         x = net.convolution(x, channels, 5, depthwise=True)
-        x = net.convolution(x, channels, 1, slope=None)
-    return net.convolution(x, ANCHOR_CHANNELS, 1, normalise=False, slope=None)
+        x = net.convolution(x, channels, 1, activation=None)
+    return net.convolution(x, ANCHOR_CHANNELS, 1, normalise=False, activation=None)

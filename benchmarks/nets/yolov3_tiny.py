@@ -18,8 +18,8 @@ def yolov3_tiny(size: int = 416, seed: int = 0) -> Recipe:
     x = net.convolution(x, 1024, 3)
     shared = net.convolution(x, 256, 1)
     x = net.convolution(shared, 512, 3)
-    net.output(net.convolution(x, 255, 1, normalise=False, slope=None))
+    net.output(net.convolution(x, 255, 1, normalise=False, activation=None))
     x = net.upsample(net.convolution(shared, 128, 1), 2)
     x = net.convolution(net.concatenation([x, skip]), 256, 3)
-    net.output(net.convolution(x, 255, 1, normalise=False, slope=None))
+    net.output(net.convolution(x, 255, 1, normalise=False, activation=None))
     return net

@@ -15,18 +15,27 @@ import pytest
 import plugrt
 from benchmarks.nets import NETS
 from benchmarks.nets.to_plugrt import to_plugrt
+from plugrt.core.devices.cpu import CpuDevice
 from plugrt.core.tuning.timer import Timer
+from plugrt.plugins import DataType
 
 SIZES = {"yolo-fastest": 64, "yolov3-tiny": 32}
+TOLERANCES = {"fp32": 1e-5, "bf16": 0.1}
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))
 @pytest.mark.parametrize(
-    ("builds", "batch"), [(2, 1), (2, 3), pytest.param(30, 2, marks=pytest.mark.slow)]
-)
+    ("precision", "builds", "batch"),
+    [
+        ("fp32", 2, 1), ("fp32", 2, 3), ("bf16", 1, 2),
+        pytest.param("fp32", 30, 2, marks=pytest.mark.slow),
+        pytest.param("bf16", 10, 3, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_random_times(
-    name: str, builds: int, batch: int, monkeypatch: pytest.MonkeyPatch
+    name: str, precision: str, builds: int, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(CpuDevice, "narrow_floats", lambda self: (DataType.BFLOAT16,))
     recipe = NETS[name](SIZES[name])
     network = to_plugrt(recipe)
     image = recipe.image(batch)
@@ -43,7 +52,7 @@ def test_random_times(
             return times.setdefault(key, draw.random() * 1e-4)
 
         monkeypatch.setattr(Timer, "seconds", seconds)
-        config = plugrt.BuilderConfig(max_batch_size=batch, threads=2)
+        config = plugrt.BuilderConfig(max_batch_size=batch, threads=2, precision=precision)
         with plugrt.build(network, config) as engine:
             again = plugrt.Engine.from_bytes(engine.to_bytes())
             results = [e.create_context().execute({"image": image}) for e in (engine, again)]
@@ -51,5 +60,5 @@ def test_random_times(
         for output, reference in expected.items():
             first, second = (result[output] for result in results)
             error = np.linalg.norm(first - reference) / np.linalg.norm(reference)
-            assert error < 1e-5, f"build {seed}, output {output}"
+            assert error < TOLERANCES[precision], f"build {seed}, output {output}"
             np.testing.assert_array_equal(first, second)

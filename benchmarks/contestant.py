@@ -1,0 +1,147 @@
+"""One engine with one net in a process of its own, run on request.
+
+python -m benchmarks.contestant SPEC, a JSON object: kind, net, batch, threads, precision, folder.
+The folder holds image.npy, model.onnx and model.plan. The process answers lines on standard
+input by lines of JSON: `run N` gives N times in seconds, `outputs FILE` writes the outputs,
+`memory` gives the peak of the resident set in bytes. A process of its own keeps the thread
+pools of the engines apart, and gives each its own peak of memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Outputs = Sequence[np.ndarray]
+Run = Callable[[], Any]
+Read = Callable[[Any], Outputs]
+
+BFLOAT16 = "bf16"
+
+
+def plugrt(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+    """The plan, from disk."""
+    import plugrt as sdk
+
+    context = sdk.Engine.load(folder / "model.plan").create_context(spec["threads"])
+    inputs = {"image": image}
+    return (lambda: context.execute(inputs)), (lambda result: list(result.values()))
+
+
+def onnxruntime(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+    """The default CPU provider, all optimisations."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = spec["threads"]
+    session = ort.InferenceSession(
+        folder / "model.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    inputs = {"image": image}
+    return (lambda: session.run(None, inputs)), list
+
+
+def openvino(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+    """Compiled for latency, at the wanted precision."""
+    import openvino as ov
+
+    settings = {
+        "INFERENCE_NUM_THREADS": spec["threads"],
+        "INFERENCE_PRECISION_HINT": spec["precision"].replace("fp", "f"),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    core = ov.Core()
+    compiled = core.compile_model(core.read_model(folder / "model.onnx"), "CPU", settings)
+    request = compiled.create_infer_request()
+    tensor = ov.Tensor(image, shared_memory=True)
+    request.set_input_tensor(tensor)
+
+    def read(_: Any) -> Outputs:
+        return [np.array(request.get_output_tensor(k).data) for k in range(len(compiled.outputs))]
+
+    return request.infer, read
+
+
+def torch(
+    spec: dict[str, Any], image: np.ndarray, folder: Path, compiled: bool = False
+) -> tuple[Run, Read]:
+    """Channels last, eager, under inference mode."""
+    import torch as framework
+
+    from benchmarks.nets import NETS
+    from benchmarks.nets.to_torch import RecipeModule
+
+    framework.set_num_threads(spec["threads"])
+    module: Any = RecipeModule(NETS[spec["net"]]()).eval()
+    dtype = framework.bfloat16 if spec["precision"] == BFLOAT16 else framework.float32
+    module = module.to(dtype).to(memory_format=framework.channels_last)
+    given = framework.from_numpy(image)
+    if compiled:
+        from torch._inductor import config
+
+        config.freezing = True
+        module = framework.compile(module)
+
+    def run() -> Any:
+        with framework.inference_mode():
+            inner = given.to(dtype=dtype, memory_format=framework.channels_last)
+            return [output.float() for output in module(inner)]
+
+    return run, lambda result: [output.numpy() for output in result]
+
+
+def torch_compile(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+    """The same through torch.compile with frozen weights."""
+    return torch(spec, image, folder, compiled=True)
+
+
+KINDS = {
+    f.__name__: f for f in (plugrt, onnxruntime, openvino, torch, torch_compile)
+}  # fmt: skip
+
+
+def serve(spec: dict[str, Any]) -> None:
+    """Load, then answer until standard input ends."""
+    folder = Path(spec["folder"])
+    image = np.load(folder / "image.npy")
+    clock = time.perf_counter
+    start = clock()
+    run, read = KINDS[spec["kind"]](spec, image, folder)
+    loaded = clock() - start
+    result = run()
+    _answer({"load_seconds": loaded, "first_call_seconds": clock() - start - loaded})
+    for line in sys.stdin:
+        request, _, argument = line.strip().partition(" ")
+        if request == "run":
+            times = []
+            for _ in range(int(argument)):
+                start = clock()
+                result = run()
+                times.append(clock() - start)
+            _answer(times)
+        elif request == "outputs":
+            np.savez(argument, *read(result))
+            _answer(True)
+        else:
+            _answer(_peak_memory())
+
+
+def _peak_memory() -> int:
+    """Bytes of the resident set at its largest. `getrusage` would begin with the parent's."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    (found,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(found.split()[1]) * 1024
+
+
+def _answer(value: object) -> None:
+    print(json.dumps(value), flush=True)
+
+
+if __name__ == "__main__":
+    serve(json.loads(sys.argv[1]))
