@@ -21,7 +21,9 @@ class TacticRequest:
     """What the tuner wants run: concrete descriptions and the epilogue to fuse.
 
     `inputs` are the layer's own, then the epilogue's operands. A tactic that cannot do all
-    of it is not offered; an empty list means the region is not fused.
+    of it is not offered; an empty list means the region is not fused. With `name` set only the
+    tactic of this name is looked for, so that whatever is costly to find out about others can
+    be left out; offering them all the same is no mistake.
     """
 
     inputs: tuple[TensorDesc, ...]
@@ -29,6 +31,7 @@ class TacticRequest:
     epilogue: Epilogue = field(default_factory=Epilogue)
     device: str = "cpu"
     thread_count: int = 1
+    name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ next multiple of 64 bytes.
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import sha256
 from math import prod
 from typing import Any
 
@@ -33,7 +33,7 @@ class ConstantWriter:
         dtype = DataType.of(array.dtype)
         stored = np.ascontiguousarray(array, dtype.numpy).reshape(array.shape)
         content = stored.reshape(-1).view(np.uint8).data
-        key = (dtype.value, stored.shape, blake2b(content, digest_size=32).digest())
+        key = (dtype.value, stored.shape, sha256(content).digest())
         if key not in self._known:
             self._known[key] = len(self.table)
             self.table.append([dtype.value, list(stored.shape)])

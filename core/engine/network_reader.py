@@ -33,12 +33,14 @@ _FORMATS = tuple(member.value for member in Format)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a network refers to outside itself. `body` resolves a reference to another network."""
+    """What a network refers to outside itself. `body` resolves a reference to another network;
+    `content` is the digest of the whole plan."""
 
     registry: Registry
     installed: Installed
     constants: Sequence[Array]
     body: Callable[[Any, str], PlannedNetwork]
+    content: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class NetworkReader:
         self._explained_sizes: set[str] = set()
         self._bodies: dict[int, PlannedNetwork] = {}
         self._aliasing: dict[Layer, Aliasing] = {}
+        self._digests: dict[int, str] = {}
 
     def read(self, graph: Any, tuning: Any) -> PlannedNetwork:
         """The network with its decisions. Raises PlanError or ShapeError."""
@@ -93,7 +96,7 @@ class NetworkReader:
         for position, marked in enumerate(items(outputs, f"{what}.outputs", _named_position)):
             self._mark_output(network, *marked, f"{what}.outputs[{position}]")
         self._set_sizes(network)
-        return PlannedNetwork(network, self._aliasing, self._bodies)
+        return PlannedNetwork(network, self._aliasing, self._bodies, self._digests)
 
     # ---- tensors --------------------------------------------------------------------------
 
@@ -112,7 +115,10 @@ class NetworkReader:
         desc = TensorDesc(
             DataType.of(array.dtype), array.shape, quantization=scales, value=array
         )
-        self._refuse_format(self._add_tensor(network, text(name, what), desc, what), what)
+        tensor = self._add_tensor(network, text(name, what), desc, what)
+        self._refuse_format(tensor, what)
+        # The plan's digest is verified: hashing each array again would say no more.
+        self._digests[id(tensor)] = f"{self._around.content}:{number}"
 
     def _add_tensor(self, network: Network, name: str, desc: TensorDesc, what: str) -> Tensor:
         position = len(self._tensors)

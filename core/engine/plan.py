@@ -12,7 +12,7 @@ from ...plugin_registry import Registry
 from ...plugins import PlanError
 from ..runtime.planned import PlannedNetwork
 from .constants import read_constants
-from .container import read_container, write_container
+from .container import content_digest, read_container, write_container
 from .info import EngineInfo, decode_info, encode_info
 from .network_writer import PlanWriter
 from .plain import decode, encode, record, refuse
@@ -66,7 +66,8 @@ def read_plan(
     registry = registry if registry is not None else Registry.default()
     try:
         info = decode_info(decode(sections[INFO], INFO))
-        return _read_networks(sections, registry, info), info
+        content = content_digest(memoryview(data).cast("B"))
+        return _read_networks(sections, registry, info, content), info
     except (RecursionError, MemoryError, OverflowError) as error:
         raise PlanError(
             f"the plan exceeds all limits ({type(error).__name__}); build it again"
@@ -90,7 +91,7 @@ def _sections(data: PlanData) -> dict[str, memoryview]:
 
 
 def _read_networks(
-    sections: dict[str, memoryview], registry: Registry, info: EngineInfo
+    sections: dict[str, memoryview], registry: Registry, info: EngineInfo, content: str
 ) -> PlannedNetwork:
     requirements = decode_requirements(decode(sections[REQUIREMENTS], REQUIREMENTS))
     graph = decode(sections[GRAPH], GRAPH)
@@ -100,6 +101,7 @@ def _read_networks(
         Installed(requirements, registry),
         read_constants(constants, sections[CONSTANTS], CONSTANTS),
         split_states(states, sections[STATES], STATES),
+        content,
     )
     planned = reader.read(networks, decode(sections[TUNING], TUNING))
     unknown = set(info.profiles) - set(planned.network.free_symbols)

@@ -21,12 +21,13 @@ class PlanReader:
 
     def __init__(
         self, registry: Registry, installed: Installed, constants: Sequence[Array],
-        states: Sequence[Sequence[memoryview]],
+        states: Sequence[Sequence[memoryview]], content: str,
     ) -> None:
         self._registry = registry
         self._installed = installed
         self._constants = constants
         self._states = states
+        self._content = content
         self._waiting: dict[int, PlannedNetwork] = {}
         self._nesting: dict[int, int] = {}
 
@@ -48,7 +49,9 @@ class PlanReader:
         def body(value: Any, what: str) -> PlannedNetwork:
             return self._take(integer(value, what, number + 1), number, what)
 
-        around = Surroundings(self._registry, self._installed, self._constants, body)
+        around = Surroundings(
+            self._registry, self._installed, self._constants, body, self._content
+        )
         try:
             return NetworkReader(around, self._states[number], number).read(graph, tuning)
         except PlanError:

@@ -91,12 +91,13 @@ class _Check:
             thread_count=self._info.threads if self._info else 1,
         )  # fmt: skip
         chosen = layer.plugin.tactic
-        found = self._offered(layer, request, aliasing)
-        same = [o for o in found if o[0] == layer.kernel and o[1].name == chosen.name]
-        exact = [o for o in same if o[1].accumulates_into == chosen.accumulates_into]
-        if exact:
-            layer.plugin.setTactic(exact[0][1])
-            return
+        for wanted in (chosen.name, None):
+            found = self._offered(layer, replace(request, name=wanted), aliasing)
+            same = [o for o in found if o[0] == layer.kernel and o[1].name == chosen.name]
+            exact = [o for o in same if o[1].accumulates_into == chosen.accumulates_into]
+            if exact:
+                layer.plugin.setTactic(exact[0][1])
+                return
         if not found:
             raise PlanError(
                 f"it offers no tactic for {_listed(inputs)} -> {_listed(outputs)} on this "

@@ -20,11 +20,13 @@ class PlannedNetwork:
         network: Network,
         aliasing: Mapping[Layer, Aliasing],
         bodies: Mapping[int, PlannedNetwork] | None = None,
+        digests: Mapping[int, str] | None = None,
     ) -> None:
         self.network = network
         self.aliasing = dict(aliasing)
         self.bodies = dict(bodies or {})
         """Planned bodies, by identity of the body's network."""
+        self._known_digests = dict(digests or {})
         network.plan_workspace = self.workspace_size
 
     def body(self, graph: Graph) -> PlannedNetwork:
@@ -46,9 +48,10 @@ class PlannedNetwork:
 
     @cached_property
     def digests(self) -> dict[int, str]:
-        """Content hashes of the constants, by tensor identity."""
+        """What tells the contents of constants apart, by tensor identity."""
+        known = self._known_digests
         return {
-            id(tensor): digest(tensor.value)
+            id(tensor): known[id(tensor)] if id(tensor) in known else digest(tensor.value)
             for tensor in self.network.tensors.values()
             if tensor.is_constant and tensor.value is not None
         }

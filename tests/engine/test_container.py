@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from plugrt.core.engine import container
 from plugrt.core.engine.container import FORMAT_VERSION, MAGIC, read_container, write_container
 from plugrt.plugins import PlanError
 
@@ -40,7 +41,7 @@ def test_the_layout_is_the_documented_one() -> None:
     magic, version, count, size, zero = struct.unpack_from("<8sIIQQ", FILE)
     assert (magic, version, count, size, zero) == (MAGIC, FORMAT_VERSION, 3, len(FILE), 0)
     table = FILE[64 : 64 + 3 * 64]
-    assert FILE[32:64] == blake2b(FILE[:32] + table, digest_size=32).digest()
+    assert FILE[32:64] == sha256(sha256(FILE[:32] + table).digest()).digest()
     start = 64 + len(table)
     for index, (name, chunks) in enumerate(SECTIONS.items()):
         entry = table[64 * index : 64 * index + 64]
@@ -49,9 +50,24 @@ def test_the_layout_is_the_documented_one() -> None:
         padded = content + bytes(-len(content) % 64)
         assert (stored.rstrip(b"\0").decode(), offset, length) == (name, start, len(content))
         assert FILE[offset : offset + len(padded)] == padded
-        assert digest == blake2b(padded, digest_size=32).digest()
+        assert digest == sha256(sha256(padded).digest() if padded else b"").digest()
         start += len(padded)
     assert start == len(FILE)
+
+
+def test_large_sections_are_digested_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "BLOCK_BYTES", 100)
+    chunks = [b"a" * 70, b"b" * 250]
+    data = write_container({"only": chunks})
+    (digest,) = struct.unpack_from("<32s", data, 64 + 32)
+    joined = b"".join(chunks)
+    blocks = [joined[start : start + 100] for start in range(0, 320, 100)]
+    assert digest == sha256(b"".join(sha256(block).digest() for block in blocks)).digest()
+    assert bytes(read_container(memoryview(data))["only"]) == joined
+    for position in (128, 230, 447):
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        assert "checksum" in refusal(bytes(damaged))
 
 
 def test_every_flipped_bit_is_noticed() -> None:

@@ -67,6 +67,8 @@ class Yolo(LayerPlugin):
         rule="two numbers above 0",
     )
     letter_box = attribute(bool, False, "trained on pictures fitted into a grey frame")
+    nms_kind = attribute(str, "default", "how the definition wants overlaps measured")
+    beta_nms = attribute(float, 0.6, "power of the distance in diounms")
     scale_x_y = attribute(float, 1.0, "factor that widens the range of the centre")
     new_coords = attribute(
         bool, False, "the layer before has activated all values; sizes are squared"

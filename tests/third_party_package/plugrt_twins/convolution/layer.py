@@ -125,7 +125,7 @@ class Convolution(LayerPlugin):
         problem = self._problem(
             request.inputs, request.outputs[0], request.epilogue, request.thread_count
         )
-        found = {method.tactic.name: method.tactic for method in methods(problem)}
+        found = {method.tactic.name: method.tactic for method in methods(problem, request.name)}
         return tuple(found.values()) or tactics(request)
 
     def getWorkspaceSize(
