@@ -1,4 +1,5 @@
-"""The portable graph: constants folded, layers' own rewrites applied, dead layers removed."""
+"""The portable graph: constants folded, equal layers merged, layers' own rewrites applied, dead
+layers removed."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from ...plugins import (
 )
 from ...plugins.dims import is_static
 from ..graph import Layer, Network, Tensor
+from .common_subexpressions import merge_equal_layers
 from .copying import graph_attributes
 from .patching import apply_patch, remove_dead_layers
 
@@ -36,7 +38,11 @@ def simplify(network: Network, report: Report = lambda line: None) -> None:
     passes = network.registry.passes("simplify")
     remove_dead_layers(network)
     refused: set[Layer] = set()
-    while _fold_constants(network, refused, report) or _rewrite_once(network, passes, report):
+    while (
+        _fold_constants(network, refused, report)
+        or merge_equal_layers(network, report)
+        or _rewrite_once(network, passes, report)
+    ):
         pass
 
 

@@ -109,6 +109,76 @@ def test_references_that_break_the_contract_are_named(
         quick_build(network)
 
 
+# ---- equal layers -----------------------------------------------------------------------------
+
+
+class Counted(LayerPlugin):
+    """x * factor; equal by its attribute."""
+
+    type = "Test.Counted"
+    input_names = ("input", "weights?")
+    factor = attribute(float, 2.0, "")
+
+    def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
+        return inputs[0].shape
+
+    def reference(self, inputs: Sequence[Any]) -> list[Any]:
+        return [inputs[0] * np.float32(self.factor)]
+
+    def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
+        outputs[0][...] = inputs[0] * np.float32(self.factor)
+
+
+def test_layers_that_compute_the_same_become_one(network: Network, agree: Run) -> None:
+    x = network.add_input("x", "float32", [3])
+    first = network.add_exp(network.add_layer(Counted(), [x], name="a").output, name="ea").output
+    second = network.add_exp(network.add_layer(Counted(), [x], name="b").output, name="eb").output
+    network.mark_output(network.add_add(first, second, name="sum").output)
+    copy, report = simplified(network)
+    assert types(copy) == ["Test.Counted", "Exp", "Add"]
+    assert report == ["b: computes the same as a", "eb: computes the same as ea"]
+    agree(network, {"x": np.arange(3, dtype=np.float32)})
+
+
+def test_constants_are_compared_by_their_contents(network: Network) -> None:
+    x = network.add_input("x", "float32", [3])
+    for name, values in (("p", [1, 2, 0]), ("q", [1, 2, 0]), ("r", [1, 2, -0.0])):
+        network.mark_output(network.add_multiply(x, np.float32(values), name=name).output, name)
+    copy, report = simplified(network)
+    assert types(copy) == ["Multiply", "Multiply"]
+    assert report == ["q: computes the same as p"]
+    assert copy.output_names == ["p", "q", "r"]
+    assert copy.outputs[0] is copy.outputs[1]
+
+
+def test_what_differs_stays(network: Network) -> None:
+    x = network.add_input("x", "float32", [3])
+    y = network.add_input("y", "float32", [3])
+    scaled = [
+        network.add_layer(Counted(), [x]).output,
+        network.add_layer(Counted(factor=3.0), [x]).output,
+        network.add_layer(Counted(), [y]).output,
+        network.add_layer(Counted(), [x, np.float32([1])]).output,
+        network.add_layer(Counted(), [x, np.float32([2])]).output,
+    ]
+    scaled[0].set_quantization(0.5)
+    scaled.append(network.add_layer(Counted(), [x]).output)
+    network.mark_output(network.add_sum(*scaled).output)
+    copy, report = simplified(network)
+    assert len(copy.layers) == 7
+    assert not report
+
+
+def test_equal_layers_with_sizes_of_their_own_stay(network: Network, agree: Run) -> None:
+    x = network.add_input("x", "float32", [4])
+    for name in "ab":
+        indices, _ = network.add_layer("NonZero", [x], name=name).outputs
+        network.mark_output(indices, name)
+    copy, _ = simplified(network)
+    assert types(copy) == ["NonZero", "NonZero"]
+    agree(network, {"x": np.float32([0, 1, 0, 2])})
+
+
 # ---- dead layers ------------------------------------------------------------------------------
 
 
