@@ -20,6 +20,7 @@ from plugrt.plugins import (
     TacticRequest,
     TensorDesc,
     ViewOf,
+    attribute,
 )
 from plugrt.plugins.expression import Expression, Input
 
@@ -47,6 +48,7 @@ class Plain(LayerPlugin):
     """2 x in Python, without any offer or epilogue."""
 
     type = "Test.Plain"
+    label = attribute(str, "", "keeps layers apart that would be merged otherwise")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         return inputs[0].shape
@@ -59,7 +61,7 @@ class Plain(LayerPlugin):
 
 
 def plain(net: Network, x: Any, name: str) -> Any:
-    return net.add_layer(Plain(), [x], name=name).output
+    return net.add_layer(Plain(label=name), [x], name=name).output
 
 
 # ---- views ------------------------------------------------------------------------------------

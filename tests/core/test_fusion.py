@@ -95,8 +95,8 @@ def test_values_that_others_read_are_not_swallowed(
     network.mark_output(shown)
     network.mark_output(network.add_relu(shown, name="behind output").output)
     shared = convolution(network, x, "shared", rng)
-    for name in ("one", "two"):
-        y = network.add_elu(shared, name=name).output
+    for name, alpha in (("one", 1.0), ("two", 2.0)):
+        y = network.add_elu(shared, alpha=alpha, name=name).output
         network.mark_output(convolution(network, y, f"after {name}", rng))
     found = regions(quick_build(network))
     assert all(fused == [] for fused in found.values())
