@@ -167,10 +167,10 @@ def _blocks(chunks: Chunks) -> Iterator[list[bytes | memoryview]]:
     room = BLOCK_BYTES
     for chunk in chunks:
         rest = memoryview(chunk)
-        while rest.nbytes:
+        while len(rest):
             block.append(rest[:room])
-            room -= block[-1].nbytes
-            rest = rest[block[-1].nbytes :]
+            room -= len(block[-1])
+            rest = rest[len(block[-1]) :]
             if not room:
                 yield block
                 block, room = [], BLOCK_BYTES
