@@ -1,4 +1,5 @@
-"""The compiled extension, made by build_kernels.py. `lib` holds the functions of kernels.h."""
+"""The compiled extension, made by build_kernels.py. `lib` holds the functions of the headers
+kernels.h, boxes.h and resizing.h."""
 
 from typing import Any
 

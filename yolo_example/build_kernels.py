@@ -1,4 +1,4 @@
-"""Builds `yolo_example._kernels`, the C of the Darknet layers (cffi, API mode)."""
+"""Builds `yolo_example._kernels`, all C of this package (cffi, API mode)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from cffi import FFI
 
 # cffi_modules runs this file from its own folder, to which sources must be relative.
 HERE = Path(__file__).resolve().parent
-FOLDER = "layers"
+FOLDERS = ("layers", "preparation")
+HEADERS = ("layers/kernels.h", "layers/boxes.h", "preparation/resizing.h")
 
 # The public header has an inline function, which cffi cannot parse.
 KERNEL_ABI = """
@@ -52,18 +53,24 @@ def kernel_include_dir() -> str:
 
 def declarations(header: str) -> str:
     """A header without its preprocessor lines, as cffi wants it."""
-    lines = (HERE / FOLDER / header).read_text(encoding="utf-8").splitlines()
+    lines = (HERE / header).read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith("#"))
 
 
+def files(pattern: str) -> list[str]:
+    """The files of our folders that match, relative to this one."""
+    found = [path for folder in FOLDERS for path in sorted((HERE / folder).glob(pattern))]
+    return [path.relative_to(HERE).as_posix() for path in found]
+
+
 ffibuilder = FFI()
-ffibuilder.cdef(KERNEL_ABI + declarations("kernels.h"))
+ffibuilder.cdef(KERNEL_ABI + "\n".join(map(declarations, HEADERS)))
 ffibuilder.set_source(
     "yolo_example._kernels",
-    '#include "kernels.h"',
-    sources=[f"{FOLDER}/{path.name}" for path in sorted((HERE / FOLDER).glob("*.c"))],
-    depends=[f"{FOLDER}/{path.name}" for path in sorted((HERE / FOLDER).glob("*.h"))],
-    include_dirs=[FOLDER, kernel_include_dir()],
+    "\n".join(f'#include "{header}"' for header in HEADERS),
+    sources=files("*.c"),
+    depends=files("*.h"),
+    include_dirs=[".", *FOLDERS, kernel_include_dir()],
     libraries=["m"],
     extra_compile_args=COMPILE_ARGUMENTS,
     extra_link_args=["-fopenmp"],

@@ -1,16 +1,38 @@
 """Small Darknet models for the tests of yolo_example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.yolo.reference_darknet import ReferenceDarknet, find_library
 from yolo_example.parsing import DarknetModel, read_model
 
 WriteCfg = Callable[[str], Path]
 ReadCfg = Callable[[str], DarknetModel]
 
 NET = "[net]\nchannels=3\nheight=16\nwidth=24\n"
+
+
+@pytest.fixture(scope="session")
+def darknet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceDarknet]:
+    """The reference Darknet. It skips the test where there is none."""
+    library = find_library()
+    if isinstance(library, str):
+        pytest.skip(library)
+    reference = ReferenceDarknet(library, tmp_path_factory.mktemp("darknet"))
+    yield reference
+    reference.close()
+
+
+@pytest.fixture
+def labels_folder(
+    tmp_path: Path, data_path: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder to work in, with data/ as definitions name its files."""
+    (tmp_path / "data").symlink_to(data_path("darknet/labels"), target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

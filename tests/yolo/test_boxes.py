@@ -1,16 +1,17 @@
 """Decoding, suppression and placing of boxes."""
 
+from collections.abc import Sequence
 from math import exp
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugrt import ShapeError
+from plugrt import PlugrtError, ShapeError
 from plugrt.plugins import Array
 from yolo_example.detection import Placement, place_in_picture, suppress_overlaps, to_detections
-from yolo_example.layers import DetectionLayer, Region, Yolo
+from yolo_example.layers import MOST_BOXES, NMS_KINDS, DetectionLayer, Region, Yolo
 
 LAYERS: list[DetectionLayer] = [
     Yolo(classes=2, anchors=(9, 9, 10, 20, 30, 15), mask=(1, 2), image_size=(32, 64)),
@@ -72,11 +73,11 @@ def test_places_that_are_not_finite_are_no_boxes() -> None:
 
 
 def test_values_of_another_shape_are_refused() -> None:
-    with pytest.raises(ShapeError, match="13 channels"):
+    with pytest.raises(ShapeError, match="not 13x2x2"):
         LAYERS[0].decode(np.zeros((13, 2, 2), np.float32), 0.1)
 
 
-def overlap(a: Array, b: Array) -> float:
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
     """Intersection over union of two rows."""
     low = [max(a[k] - a[k + 2] / 2, b[k] - b[k + 2] / 2) for k in (0, 1)]
     high = [min(a[k] + a[k + 2] / 2, b[k] + b[k + 2] / 2) for k in (0, 1)]
@@ -84,6 +85,22 @@ def overlap(a: Array, b: Array) -> float:
     return float(shared / (a[2] * a[3] + b[2] * b[3] - shared)) if shared else 0.0
 
 
+def penalty(a: Sequence[float], b: Sequence[float], power: float) -> float:
+    """The power of the squared distance of the centres by the squared diagonal round both."""
+    low = [min(a[k] - a[k + 2] / 2, b[k] - b[k + 2] / 2) for k in (0, 1)]
+    high = [max(a[k] + a[k + 2] / 2, b[k] + b[k + 2] / 2) for k in (0, 1)]
+    diagonal = sum((high[k] - low[k]) ** 2 for k in (0, 1))
+    return float((sum((a[k] - b[k]) ** 2 for k in (0, 1)) / diagonal) ** power)
+
+
+def random_rows(count: int, classes: int, seed: int = 0) -> Array:
+    random = np.random.default_rng(seed)
+    columns = [*random.random((2, count)), *random.uniform(0.05, 0.5, (2, count))]
+    labels = random.integers(0, classes, count)
+    return np.stack([*columns, random.random(count), labels], axis=1).astype(np.float32)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(
@@ -100,12 +117,61 @@ def test_suppression_by_its_definition(rows: list[tuple[float, ...]], threshold:
     boxes = np.asarray(rows, np.float32).reshape(-1, 6)
     result = suppress_overlaps(boxes, threshold)
     assert (np.diff(result[:, 4]) <= 0).all()
-    kept: list[Array] = []
+    kept: list[list[float]] = []
     for index in np.argsort(-boxes[:, 4], kind="stable"):
-        row = boxes[index]
+        row = boxes[index].tolist()
         if all(k[5] != row[5] or overlap(k, row) <= threshold + 1e-6 for k in kept):
             kept.append(row)
-    assert {tuple(r) for r in result} == {tuple(r) for r in kept}
+    assert {tuple(r) for r in result.tolist()} == {tuple(r) for r in kept}
+
+
+@pytest.mark.parametrize("kind", NMS_KINDS)
+@pytest.mark.parametrize("beta", [0.6, 1.0])
+def test_the_kinds_of_suppression_by_their_definition(kind: str, beta: float) -> None:
+    boxes = random_rows(150, 2)
+    power = {"greedynms": 0.6, "diounms": beta}.get(kind)
+    kept: list[list[float]] = []
+    for index in np.argsort(-boxes[:, 4], kind="stable"):
+        row = boxes[index].tolist()
+        same = [k for k in kept if k[5] == row[5]]
+        less = [0.0 if power is None else penalty(k, row, power) for k in same]
+        overlaps = [overlap(k, row) - p for k, p in zip(same, less, strict=True)]
+        if all(value <= 0.3 for value in overlaps):
+            kept.append(row)
+    result = suppress_overlaps(boxes, 0.3, kind, beta)
+    np.testing.assert_allclose(result, kept, rtol=1e-6)
+    assert 30 < len(result) < 140
+
+
+def test_the_kinds_of_suppression_differ() -> None:
+    boxes = random_rows(400, 2)
+    counts = [len(suppress_overlaps(boxes, 0.3, kind, 1.0)) for kind in NMS_KINDS]
+    assert counts[0] == counts[3] < counts[2] < counts[1]
+    with pytest.raises(PlugrtError, match="'soft' is no kind of suppression; use default, gr"):
+        suppress_overlaps(boxes, 0.3, "soft")
+
+
+def test_equal_scores_are_taken_in_order() -> None:
+    boxes = np.asarray([[0.5, 0.5, 0.2, size, 0.7, label] for size, label in
+                        ((0.2, 3), (0.21, 3), (0.2, 1), (0.3, 1))], np.float32)  # fmt: skip
+    result = suppress_overlaps(boxes, 0.45)
+    np.testing.assert_array_equal(result, boxes[[2, 0]])
+    assert suppress_overlaps(boxes[:0], 0.45).shape == (0, 6)
+
+
+def test_many_boxes_of_one_place_leave_the_surest() -> None:
+    boxes = random_rows(MOST_BOXES + 1000, 1)
+    boxes[:, :4] = 0.5
+    result = suppress_overlaps(boxes, 0.45)
+    np.testing.assert_array_equal(result, boxes[[boxes[:, 4].argmax()]])
+
+
+def test_too_many_boxes_leave_the_best() -> None:
+    boxes = random_rows(MOST_BOXES + 1000, MOST_BOXES)
+    boxes[:, 5] = np.arange(len(boxes))
+    result = suppress_overlaps(boxes, 0.45)
+    best = boxes[np.argsort(-boxes[:, 4])[:MOST_BOXES]]
+    np.testing.assert_array_equal(result[:, 4], best[:, 4])
 
 
 def test_boxes_come_back_from_a_letter_box() -> None:

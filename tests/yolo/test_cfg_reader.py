@@ -84,19 +84,26 @@ LINES = st.lists(
     st.one_of(
         st.sampled_from(
             ["[net]", "[convolutional]", "[yolo]", "[route]", "[maxpool]", "[shortcut]",
-             "[region]", "[connected]", "[softmax]", "[reorg]", "[upsample]", "[scale_channels]"]
+             "[region]", "[connected]", "[softmax]", "[reorg]", "[upsample]", "[scale_channels]",
+             "[crop]", "[local_avgpool]", "[implicit]", "[lrn]", "[l2norm]", "[batchnorm]"]
         ),
         st.builds(
             "{}={}".format,
             st.sampled_from(
                 ["width", "height", "channels", "filters", "size", "stride", "pad", "padding",
                  "groups", "layers", "from", "mask", "anchors", "classes", "num", "activation",
-                 "output", "batch_normalize", "scale", "group_id", "softmax", "temperature"]
+                 "output", "batch_normalize", "scale", "group_id", "softmax", "temperature",
+                 "dilation", "antialiasing", "flipped", "maxpool_depth", "out_channels", "extra",
+                 "flatten", "reverse", "crop_height", "crop_width", "alpha", "beta", "atoms",
+                 "weights_type", "dontload", "dontloadscales"]
             ),
             st.one_of(
                 st.integers(-3, 40),
                 st.integers(),
-                st.sampled_from(["leaky", "linear", "-1,-2", "1,2,3", "1e9", "nan", "inf", ","]),
+                st.sampled_from(
+                    ["leaky", "linear", "-1,-2", "1,2,3", "1e9", "nan", "inf", ",", "per_channel",
+                     "normalize_channels"]
+                ),
                 st.text(max_size=5),
             ),
         ),

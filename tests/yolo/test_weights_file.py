@@ -18,7 +18,7 @@ from yolo_example.parsing import (
     WeightsHeader,
     read_model,
 )
-from yolo_example.parsing.random_weights import write_random_weights
+from yolo_example.parsing.random_weights import random_blobs, write_random_weights
 
 WriteCfg = Callable[[str], Path]
 ReadCfg = Callable[[str], DarknetModel]
@@ -93,6 +93,21 @@ def test_batchnorm_sections_have_biases_in_the_fork_only(
     found = contents(path, read_model(cfg, batch_norm="fork"))["000_batchnorm"]
     assert found["biases"] == [0, 1]
     assert found["variances"] == [6, 7]
+
+
+def test_weighted_shortcuts_and_implicit_layers_have_values(
+    tmp_path: Path, read_cfg: ReadCfg
+) -> None:
+    path = write_values(tmp_path / "w", list(range(15)))
+    model = read_cfg(
+        "[maxpool]\n[shortcut]\nfrom=0\nweights_type=per_channel\n[implicit]\nfilters=2\natoms=3\n"
+        "[implicit]\nfilters=3\n[scale_channels]\nfrom=0\n[shortcut]\nfrom=0\n"
+    )
+    found = contents(path, model)
+    assert found["001_shortcut"] == {"weights": [0, 1, 2, 3, 4, 5]}
+    assert found["002_implicit"] == {"weights": [6, 7, 8, 9, 10, 11]}
+    assert found["003_implicit"] == {"weights": [12, 13, 14]}
+    assert found["005_shortcut"] == {}
 
 
 @pytest.mark.parametrize("missing", [1, 4, 5, 24, 55])
@@ -253,6 +268,19 @@ def test_random_weights_are_seeded_and_plausible(tmp_path: Path, small_detector:
             assert blobs["variances"].max() <= 2.0
         assert set(blobs) == {blob.name for blob in layer.blobs()}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "net.cfg"]
+
+
+@pytest.mark.parametrize("header", [OLD_HEADER, NEW_HEADER, WeightsHeader(0, 1001, 0, 0)])
+def test_random_weights_are_the_same_in_every_form_of_file(
+    tmp_path: Path, read_cfg: ReadCfg, header: WeightsHeader
+) -> None:
+    layers = read_cfg(CONVOLUTION + CONNECTED + "[connected]\noutput=3\n").layers
+    path = tmp_path / "w"
+    write_random_weights(layers, 1, path, header)
+    expected = {layer.name: blobs for layer, blobs in random_blobs(layers, 1)}
+    for layer, blobs in WeightsFile(path, layers).values():
+        for name, array in blobs.items():
+            np.testing.assert_array_equal(array, expected[layer.name][name])
 
 
 def test_a_network_too_large_for_random_weights_is_refused(

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plugrt.plugins import Array
+from plugrt.plugins import Array, PlugrtError
 
 from .._kernels import ffi, lib
-from .pictures import Placement
+from ..layers import MOST_BOXES, NMS_KINDS
+from ..preparation import Placement
 
 CENTRE_X, CENTRE_Y, WIDTH, HEIGHT, SCORE, CLASS = range(6)
+
+GREEDY_POWER = 0.6
 
 
 @dataclass(frozen=True)
@@ -36,49 +39,46 @@ def place_in_picture(boxes: Array, placement: Placement) -> Array:
     return placed
 
 
-def suppress_overlaps(boxes: Array, threshold: float) -> Array:
+def suppress_overlaps(
+    boxes: Array, threshold: float, kind: str = "default", beta: float = 0.6
+) -> Array:
     """The rows of `boxes` that stay when, class by class, from the highest score down, every
-    box goes whose intersection over union with a kept one exceeds `threshold`.
+    box goes that overlaps a kept one by more than `threshold`.
 
     Rows are those of `DetectionLayer.decode`; the result is in descending order of score.
+    Overlap is intersection over union. For the kinds of Darknet's fork it is that less the
+    squared distance of the centres, relative to the diagonal of the box round both, to the
+    power of 0.6 (`greedynms`) or `beta` (`diounms`); `cornersnms` is `default`. Of more than
+    MOST_BOXES rows those with the highest scores count. Raises PlugrtError for any other kind.
     """
-    kept = []
-    for label in np.unique(boxes[:, CLASS]):
-        rows = boxes[boxes[:, CLASS] == label]
-        rows = rows[np.argsort(-rows[:, SCORE], kind="stable")]
-        kept.append(rows[_keep(rows, threshold)])
-    if not kept:
-        return boxes[:0]
-    together = np.concatenate(kept)
-    return together[np.argsort(-together[:, SCORE], kind="stable")]
+    if kind not in NMS_KINDS:
+        raise PlugrtError(f"{kind!r} is no kind of suppression; use {', '.join(NMS_KINDS)}")
+    power = {"greedynms": GREEDY_POWER, "diounms": beta}.get(kind, 0.0)
+    if len(boxes) > MOST_BOXES:
+        boxes = boxes[np.argpartition(-boxes[:, SCORE], MOST_BOXES)[:MOST_BOXES]]
+    rows = np.ascontiguousarray(boxes, np.float32)
+    kept = np.empty_like(rows)
+    count = lib.yolo_suppress(
+        ffi.from_buffer("float[]", rows.data), len(rows), threshold, power,
+        ffi.from_buffer("float[]", kept.data),
+    )  # fmt: skip
+    if count < 0:
+        raise MemoryError(f"{len(rows)} boxes are too many to compare")
+    return kept[:count]
 
 
 def to_detections(boxes: Array, names: Sequence[str], height: int, width: int) -> list[Detection]:
     """Boxes relative to a picture of this size as detections, cut to the picture."""
-    found = []
-    for row in boxes.astype(float):
-        label = int(row[CLASS])
-        half_width, half_height = row[WIDTH] / 2, row[HEIGHT] / 2
-        box = (
-            _within(row[CENTRE_X] - half_width, width),
-            _within(row[CENTRE_Y] - half_height, height),
-            _within(row[CENTRE_X] + half_width, width),
-            _within(row[CENTRE_Y] + half_height, height),
+    rows = boxes.astype(float)
+    half = rows[:, WIDTH:SCORE] / 2
+    centres = rows[:, CENTRE_X:WIDTH]
+    corners = np.concatenate([centres - half, centres + half], axis=1).clip(0, 1)
+    corners *= (width, height, width, height)
+    known = len(names)
+    return [
+        Detection(label, names[label] if label < known else f"class {label}", score, tuple(box))
+        for label, score, box in zip(
+            boxes[:, CLASS].astype(int).tolist(), rows[:, SCORE].tolist(), corners.tolist(),
+            strict=True,
         )
-        name = names[label] if label < len(names) else f"class {label}"
-        found.append(Detection(label, name, float(row[SCORE]), box))
-    return found
-
-
-def _within(position: float, extent: int) -> float:
-    return float(min(max(position, 0.0), 1.0) * extent)
-
-
-def _keep(rows: Array, threshold: float) -> Array:
-    corners = np.ascontiguousarray(rows[:, :SCORE], np.float32)
-    keep = np.zeros(len(rows), np.uint8)
-    lib.yolo_suppress(
-        ffi.from_buffer("float[]", corners.data), len(rows), threshold,
-        ffi.from_buffer("uint8_t[]", keep.data),
-    )  # fmt: skip
-    return keep.astype(bool)
+    ]  # fmt: skip

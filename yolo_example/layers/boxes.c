@@ -1,73 +1,132 @@
-/* Boxes out of activated values, and the suppression of those found twice. */
+/* Boxes out of activated values. */
 #include <math.h>
+#include <stddef.h>
 
-#include "kernels.h"
+#include "best_rows.h"
+#include "boxes.h"
 
-enum { COORDINATES = 4, BOX_VALUES = 6 };
-
-int64_t yolo_decode(const float *values, int64_t anchors, int64_t classes, int64_t height,
-    int64_t width, const float *sizes, int squared, float threshold, float *boxes,
-    int64_t capacity)
+static int is_box(const float *box)
 {
-    const int64_t area = height * width;
-    int64_t found = 0;
-    for (int64_t cell = 0; cell < area; cell++)
-        for (int64_t n = 0; n < anchors; n++) {
-            const float *v = values + n * (COORDINATES + 1 + classes) * area + cell;
-            float objectness = v[COORDINATES * area];
-            if (!(objectness > threshold))
-                continue;
-            float w = v[2 * area], h = v[3 * area];
-            float box[COORDINATES] = {
-                ((float)(cell % width) + v[0]) / (float)width,
-                ((float)(cell / width) + v[area]) / (float)height,
-                (squared ? 4.0f * w * w : expf(w)) * sizes[2 * n],
-                (squared ? 4.0f * h * h : expf(h)) * sizes[2 * n + 1],
-            };
-            if (!isfinite(box[0]) || !isfinite(box[1]) || !isfinite(box[2]) || !isfinite(box[3]))
-                continue;
-            for (int64_t c = 0; c < classes; c++) {
-                float score = objectness * v[(COORDINATES + 1 + c) * area];
-                if (!(score > threshold))
-                    continue;
-                if (found < capacity) {
-                    float *row = boxes + found * BOX_VALUES;
-                    for (int k = 0; k < COORDINATES; k++)
-                        row[k] = box[k];
-                    row[COORDINATES] = score;
-                    row[COORDINATES + 1] = (float)c;
-                }
-                found++;
+    return isfinite(box[0]) && isfinite(box[1]) && isfinite(box[2]) && isfinite(box[3]);
+}
+
+/* What uncertainty leaves of the score of the box whose first plane is `v`. */
+static float certainty(const yolo_cells *cells, const float *v)
+{
+    const int64_t area = cells->height * cells->width;
+    if (!cells->uncertain)
+        return 1.0f;
+    float sum = 0.0f;
+    for (int64_t k = 0; k < ROW_COORDINATES; k++)
+        sum += v[(k * cells->step + 1) * area];
+    return 1.0f - sum / ROW_COORDINATES;
+}
+
+static void place_box(
+    const yolo_cells *cells, const float *v, int64_t anchor, int64_t cell, float *box)
+{
+    const int64_t apart = cells->step * cells->height * cells->width;
+    const float *size = cells->sizes + 2 * anchor;
+    const float w = v[2 * apart], h = v[3 * apart];
+    box[2] = (cells->squared ? 4.0f * w * w : expf(w)) * size[0];
+    box[3] = (cells->squared ? 4.0f * h * h : expf(h)) * size[1];
+    box[0] = ((float)(cell % cells->width) + v[0]) / (float)cells->width;
+    box[1] = ((float)(cell / cells->width) + v[apart]) / (float)cells->height;
+    box[0] += cells->corner * box[2];
+    box[1] += cells->corner * box[3];
+}
+
+/* The class to which the way down the tree leads, always to the likeliest child.  As in
+ * Darknet, what must exceed the limit is the product of the probabilities passed, each of
+ * which already contains its parents'. */
+static int64_t most_specific(const yolo_tree *tree, const float *classes, int64_t apart)
+{
+    float product = 1.0f, parent = 1.0f;
+    int64_t group = 0, chosen = 0;
+    for (;;) {
+        int64_t likeliest = 0;
+        float largest = 0.0f;
+        for (int64_t c = group ? tree->ends[group - 1] : 0; c < tree->ends[group]; c++) {
+            float value = classes[c * apart] * parent;
+            if (value > largest) {
+                largest = value;
+                likeliest = c;
             }
         }
-    return found;
-}
-
-static float overlap(float x1, float w1, float x2, float w2)
-{
-    float left = fmaxf(x1 - w1 / 2, x2 - w2 / 2);
-    float right = fminf(x1 + w1 / 2, x2 + w2 / 2);
-    return right - left;
-}
-
-static float intersection_over_union(const float *a, const float *b)
-{
-    float w = overlap(a[0], a[2], b[0], b[2]);
-    float h = overlap(a[1], a[3], b[1], b[3]);
-    if (!(w > 0 && h > 0))
-        return 0;
-    float shared = w * h;
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared);
-}
-
-void yolo_suppress(const float *boxes, int64_t count, float threshold, uint8_t *keep)
-{
-    for (int64_t i = 0; i < count; i++) {
-        keep[i] = 1;
-        for (int64_t j = 0; j < i && keep[i]; j++)
-            if (keep[j]
-                && intersection_over_union(boxes + i * COORDINATES, boxes + j * COORDINATES)
-                    > threshold)
-                keep[i] = 0;
+        if (!(product * largest > tree->least))
+            return group ? chosen : likeliest;
+        product *= largest;
+        parent = largest;
+        chosen = likeliest;
+        group = tree->children[chosen];
+        if (group < 0)
+            return chosen;
     }
+}
+
+static void add_mapped(best_rows *best, const yolo_cells *cells, const float *box,
+    float objectness, const float *classes, int64_t apart)
+{
+    const yolo_tree *tree = cells->tree;
+    float *absolute = tree->scratch;
+    for (int64_t c = 0; c < cells->classes; c++) {
+        int32_t parent = tree->parents[c];
+        absolute[c] = classes[c * apart] * (parent < 0 ? 1.0f : absolute[parent]);
+    }
+    for (int64_t k = 0; k < tree->mapped; k++)
+        best_rows_add(best, box, objectness * absolute[tree->map[k]], k);
+}
+
+int64_t yolo_decode_cells(
+    const yolo_cells *cells, float threshold, float *rows, int64_t capacity)
+{
+    const int64_t area = cells->height * cells->width;
+    best_rows best = {rows, capacity, 0, threshold};
+    for (int64_t cell = 0; cell < area; cell++)
+        for (int64_t n = 0; n < cells->anchors; n++) {
+            const float *v = cells->values + n * cells->planes * area + cell;
+            float objectness = cells->objectness < 0 ? 1.0f : v[cells->objectness * area];
+            if (!(objectness > threshold))
+                continue;
+            float box[ROW_COORDINATES];
+            place_box(cells, v, n, cell, box);
+            if (!is_box(box))
+                continue;
+            const float *classes = v + cells->first_class * area;
+            if (cells->tree && cells->tree->map) {
+                add_mapped(&best, cells, box, objectness, classes, area);
+            } else if (cells->tree) {
+                best_rows_add(&best, box, objectness, most_specific(cells->tree, classes, area));
+            } else {
+                float scale = certainty(cells, v);
+                for (int64_t c = 0; c < cells->classes; c++)
+                    best_rows_add(&best, box, objectness * classes[c * area] * scale, c);
+            }
+        }
+    return best.count;
+}
+
+int64_t yolo_decode_grid(const float *values, int64_t side, int64_t boxes, int64_t classes,
+    int squared, float threshold, float *rows, int64_t capacity)
+{
+    const int64_t cells = side * side;
+    const float *scales = values + cells * classes;
+    const float *places = scales + cells * boxes;
+    best_rows best = {rows, capacity, 0, threshold};
+    for (int64_t cell = 0; cell < cells; cell++)
+        for (int64_t n = 0; n < boxes; n++) {
+            const float *v = places + (cell * boxes + n) * ROW_COORDINATES;
+            float box[ROW_COORDINATES] = {
+                ((float)(cell % side) + v[0]) / (float)side,
+                ((float)(cell / side) + v[1]) / (float)side,
+                squared ? v[2] * v[2] : v[2],
+                squared ? v[3] * v[3] : v[3],
+            };
+            if (!is_box(box) || box[2] < 0 || box[3] < 0)
+                continue;
+            for (int64_t c = 0; c < classes; c++)
+                best_rows_add(
+                    &best, box, scales[cell * boxes + n] * values[cell * classes + c], c);
+        }
+    return best.count;
 }

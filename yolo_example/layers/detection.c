@@ -1,8 +1,8 @@
-/* Activation of the values of [yolo] and [region] layers. */
+/* Activation of the planes of detection layers. */
 #include "kernels.h"
 #include "logistic.h"
 
-enum { COORDINATES = 4, BLOCK = 64, WORTH_A_TEAM = 8192 };
+enum { BLOCK = 64, WORTH_A_TEAM = 8192 };
 
 YOLO_CLONES
 static void logistic_run(const float *input, float *output, int64_t count, float scale, float shift)
@@ -20,8 +20,8 @@ static void linear_run(const float *input, float *output, int64_t count, float s
 
 /* Softmax over `classes` planes that lie `area` apart, for up to BLOCK neighbouring pixels. */
 YOLO_CLONES
-static void softmax_block(
-    const float *input, float *output, int64_t classes, int64_t area, int64_t count)
+static void softmax_block(const float *input, float *output, int64_t classes, int64_t area,
+    int64_t count, float factor)
 {
     float largest[BLOCK], sum[BLOCK];
     for (int64_t i = 0; i < count; i++) {
@@ -35,7 +35,7 @@ static void softmax_block(
         }
     for (int64_t c = 0; c < classes; c++)
         for (int64_t i = 0; i < count; i++) {
-            float value = yolo_exp(input[c * area + i] - largest[i]);
+            float value = yolo_exp((input[c * area + i] - largest[i]) * factor);
             output[c * area + i] = value;
             sum[i] += value;
         }
@@ -44,39 +44,54 @@ static void softmax_block(
             output[c * area + i] /= sum[i];
 }
 
-int yolo_activate_detections(const void *arguments, const plugrt_call *call)
+int yolo_activate_planes(const void *arguments, const plugrt_call *call)
 {
-    const yolo_detection_arguments *a = arguments;
+    const yolo_activation_arguments *a = arguments;
     const float *input = plugrt_address(call, a->input);
     float *output = plugrt_address(call, a->output);
-    const int64_t planes = COORDINATES + 1 + a->classes;
-    /* One task activates a plane; with softmax, what is left of a plane's tasks are blocks. */
-    const int64_t simple = a->softmax ? COORDINATES + 1 : planes;
-    const int64_t blocks = a->softmax ? (a->area + BLOCK - 1) / BLOCK : 0;
-    const int64_t tasks = simple + blocks;
-    const int team = a->anchors * planes * a->area < WORTH_A_TEAM ? 1 : call->thread_count;
+    const int64_t used = a->runs ? a->ends[a->runs - 1] : 0;
+    const int64_t tasks = a->blocks * used;
+    const int team = tasks * a->area < WORTH_A_TEAM ? 1 : call->thread_count;
 
 #pragma omp parallel for schedule(static) num_threads(team)
-    for (int64_t task = 0; task < a->anchors * tasks; task++) {
-        int64_t part = task % tasks;
-        int64_t anchor = task / tasks * planes * a->area;
-        if (part >= simple) {
-            int64_t pixel = (part - simple) * BLOCK;
-            int64_t left = a->area - pixel;
-            int64_t start = anchor + (COORDINATES + 1) * a->area + pixel;
-            softmax_block(
-                input + start, output + start, a->classes, a->area, left < BLOCK ? left : BLOCK);
-            continue;
+    for (int64_t task = 0; task < tasks; task++) {
+        int64_t plane = task % used;
+        int64_t start = (task / used * a->planes + plane) * a->area;
+        int run = 0;
+        while (plane >= a->ends[run])
+            run++;
+        int scaled = a->rules[run] & YOLO_SCALE;
+        float scale = scaled ? a->scale : 1.0f;
+        float shift = scaled ? a->shift : 0.0f;
+        if (a->rules[run] & YOLO_LOGISTIC)
+            logistic_run(input + start, output + start, a->area, scale, shift);
+        else if (input != output || scale != 1.0f || shift != 0.0f)
+            linear_run(input + start, output + start, a->area, scale, shift);
+    }
+    return 0;
+}
+
+int yolo_softmax_planes(const void *arguments, const plugrt_call *call)
+{
+    const yolo_softmax_arguments *a = arguments;
+    const float *input = plugrt_address(call, a->input);
+    float *output = plugrt_address(call, a->output);
+    const int32_t *ends = plugrt_address(call, a->ends);
+    const int64_t pieces = (a->area + BLOCK - 1) / BLOCK;
+    const int64_t tasks = a->blocks * pieces;
+    const int team = tasks * a->planes * BLOCK < WORTH_A_TEAM ? 1 : call->thread_count;
+
+#pragma omp parallel for schedule(static) num_threads(team)
+    for (int64_t task = 0; task < tasks; task++) {
+        int64_t pixel = task % pieces * BLOCK;
+        int64_t left = a->area - pixel;
+        int64_t count = left < BLOCK ? left : BLOCK;
+        int64_t start = (task / pieces * a->planes + a->first) * a->area + pixel;
+        for (int64_t group = 0, plane = 0; group < a->groups; plane = ends[group++]) {
+            int64_t place = start + plane * a->area;
+            softmax_block(input + place, output + place, ends[group] - plane, a->area, count,
+                a->factor);
         }
-        const float *from = input + anchor + part * a->area;
-        float *to = output + anchor + part * a->area;
-        int is_centre = part < 2, is_size = part == 2 || part == 3;
-        float scale = is_centre ? a->centre_scale : 1.0f;
-        float shift = is_centre ? a->centre_shift : 0.0f;
-        if (a->logistic && !is_size)
-            logistic_run(from, to, a->area, scale, shift);
-        else if (from != to || scale != 1.0f || shift != 0.0f)
-            linear_run(from, to, a->area, scale, shift);
     }
     return 0;
 }

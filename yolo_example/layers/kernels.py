@@ -9,8 +9,11 @@ from plugrt.plugins import Kernel
 from .._kernels import ffi, lib
 
 LAYOUTS = {
-    "yolo_activate_detections": "TTqqqffii",
+    "yolo_activate_planes": "TTqqq8q8iiff",
+    "yolo_softmax_planes": "TTTqqqqqf",
     "yolo_reorg": "TTqqqqqii",
+    "yolo_normalize_channels": "TTqqqi",
+    "yolo_repeat": "TTqq",
 }
 """The argument structs of kernels.h, field by field."""
 

@@ -5,12 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* One clone per instruction set, chosen when the library is loaded. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define YOLO_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define YOLO_CLONES
-#endif
+#include "clones.h"
 
 static inline float yolo_clamped(float x, float low, float high)
 {

@@ -16,9 +16,20 @@ def read_names(path: Path) -> tuple[str, ...]:
 
     Raises ModelError when the file cannot be read, is not text or holds no name.
     """
+    names = read_text_lines(path, "names", "one name per line")
+    return tuple(name or f"class {index}" for index, name in enumerate(names))
+
+
+def read_text_lines(path: Path, what: str, wanted: str) -> list[str]:
+    """The lines of a small text file without blanks round them, and without empty ones at the
+    end.
+
+    Raises ModelError when the file cannot be read, is not text or is empty; `what` it holds and
+    the form in which that is `wanted` are for the message.
+    """
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(f"{path}: the file is too large for a list of names")
+            raise ModelError(f"{path}: the file is too large to hold {what}")
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
@@ -26,15 +37,14 @@ def read_names(path: Path) -> tuple[str, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelError(
-            f"{path}: byte offset {error.start} is not UTF-8 text; give a file with one name "
-            "per line"
+            f"{path}: byte offset {error.start} is not UTF-8 text; give a file with {wanted}"
         ) from None
-    names = [line.strip() for line in text.splitlines()]
-    while names and not names[-1]:
-        names.pop()
-    if not names or "\0" in text:
-        raise ModelError(f"{path}: no names; give a file with one name per line")
-    return tuple(name or f"class {index}" for index, name in enumerate(names))
+    lines = [line.strip() for line in text.splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines or "\0" in text:
+        raise ModelError(f"{path}: no {what}; give a file with {wanted}")
+    return lines
 
 
 def read_data_file(path: Path) -> tuple[str, ...]:

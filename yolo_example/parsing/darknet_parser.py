@@ -22,12 +22,12 @@ from .graph_writer import GraphWriter
 from .model_reader import NOT_SUPPORTED, DarknetModel, read_model
 from .random_weights import random_blobs
 from .sections import EPSILONS, SECTIONS, DarknetLayer
-from .settings import NET_NAMES
+from .settings import NET_NAMES, TreeSettings
 from .weights_file import WeightsFile
 
 INPUT_NAME = "input"
 FIRST_SECTION = re.compile(rb"(?:\s|[#;][^\n]*\n)*\[\s*(\w+)\s*\]")
-KNOWN_SECTIONS = frozenset(NET_NAMES) | frozenset(SECTIONS) | NOT_SUPPORTED
+KNOWN_SECTIONS = frozenset(NET_NAMES) | frozenset(SECTIONS) | NOT_SUPPORTED.keys()
 
 
 class DarknetParser(ParserPlugin):
@@ -60,8 +60,21 @@ class DarknetParser(ParserPlugin):
         str,
         "opencv",
         "what keeps batch normalization finite: 1e-6 below the root (opencv), 1e-6 beside it "
-        "(darknet) or 1e-5 below it (fork)",
+        "(darknet) or 1e-5 below it (fork); fork also for the biases of [batchnorm] and for "
+        "shortcuts of unequal sizes",
         allowed=tuple(EPSILONS),
+    )
+
+    tree = attribute(str, "", "the file that sections with tree= are to use")
+    map = attribute(
+        str, "", "a file of classes of the tree, one per line: only these are found, as 0, 1, ..."
+    )
+    hier_thresh = attribute(
+        float,
+        0.5,
+        "how probable the class of a tree must be, else a more general one is found",
+        allowed=lambda value: 0 <= value <= 1,
+        rule="0 to 1",
     )
 
     @classmethod
@@ -77,10 +90,23 @@ class DarknetParser(ParserPlugin):
             names = read_names(Path(self.names))
         elif self.data:
             names = read_data_file(Path(self.data))
-        darknet = read_model(
-            model, batch_norm=self.batch_norm, class_names=names, cutoff=self.cutoff
+        trees = TreeSettings(
+            Path(self.tree) if self.tree else None,
+            Path(self.map) if self.map else None,
+            self.hier_thresh,
         )
+        darknet = read_model(
+            model,
+            batch_norm=self.batch_norm,
+            class_names=names,
+            cutoff=self.cutoff,
+            trees=trees,
+        )
+        for layer in darknet.layers:
+            layer.read_files()
         values = self._values(darknet, weights)
+        if names:
+            network.metadata["class_names"] = "\n".join(names)
         _fill(network, darknet, values)
         return ParsedModel(network, darknet.notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugrt.plugins import Array
@@ -26,3 +26,8 @@ class GraphWriter:
     def constant(self, suffix: str, values: Array) -> Any:
         """A new constant."""
         return self._network.add_constant(f"{self._name}.{suffix}", values)
+
+
+def suffixes(stages: Sequence[str]) -> Mapping[str, str]:
+    """A suffix for each layer of a section, in their order: its stage's name, none for the last."""
+    return {stage: stage if stage != stages[-1] else "" for stage in stages}

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .cfg_reader import Section, read_cfg
 from .option_reader import OptionReader
-from .sections import SECTIONS, DarknetLayer
-from .settings import NET_NAMES, NetSettings, read_net_section
+from .sections import COMMON_OPTIONS, SECTIONS, DarknetLayer
+from .settings import NET_NAMES, NetSettings, TreeSettings, read_net_section
 
-NOT_SUPPORTED = frozenset({
-    "Gaussian_yolo", "contrastive", "conv_lstm", "crnn", "crop", "deconv", "deconvolutional",
-    "detection", "empty", "gru", "history", "implicit", "iseg", "l2norm", "local", "local_avg",
-    "local_avgpool", "logistic", "logxent", "lrn", "lstm", "normalization", "rnn", "silence",
-})  # fmt: skip
-"""Sections that Darknet or its fork knows and this parser does not."""
+RECURRENT = "it keeps state from one input to the next, which is not implemented"
+NOT_SUPPORTED: Mapping[str, str] = {
+    "conv_lstm": RECURRENT,
+    "crnn": RECURRENT,
+    "deconv": "transposed convolution is not implemented",
+    "deconvolutional": "transposed convolution is not implemented",
+    "gru": RECURRENT,
+    "history": RECURRENT,
+    "iseg": "instance segmentation is not implemented",
+    "local": "convolution with weights of their own at every pixel is not implemented",
+    "lstm": RECURRENT,
+    "rnn": RECURRENT,
+}
+"""Sections that Darknet or its fork knows and this parser does not, and why."""
 
 
 @dataclass
@@ -34,13 +43,18 @@ def read_model(
     batch_norm: str = "opencv",
     class_names: tuple[str, ...] = (),
     cutoff: int = 0,
+    trees: TreeSettings | None = None,
 ) -> DarknetModel:
     """The layers of a definition; with `cutoff`, the first ones only.
+
+    Other files that sections name are read by the layers' `read_files`.
 
     Raises ModelError naming file, line and section.
     """
     net, *sections = read_cfg(path)
     settings, notes = read_net_section(net, batch_norm, class_names)
+    trees = trees or settings.trees
+    settings = replace(settings, trees=trees)
     model = DarknetModel(path, settings, notes=notes)
     if not sections:
         raise net.error("no layers follow; add sections such as [convolutional]")
@@ -48,11 +62,17 @@ def read_model(
         raise net.error(
             f"--cutoff {cutoff} is more than the {len(sections)} layers; give 1 to {len(sections)}"
         )
-    for section in sections[: cutoff or None]:
+    sections = sections[: cutoff or None]
+    if (trees.tree or trees.class_map) and not any("tree" in s.options for s in sections):
+        raise net.error(
+            "no layer has a tree of classes (tree=FILE), which --tree and --map are for; "
+            "leave them out"
+        )
+    for section in sections:
         options = OptionReader(section)
         layer = _layer_class(section)(options, model.layers, settings)
         model.layers.append(layer)
-        model.notes += options.unread(layer.ignored)
+        model.notes += options.unread(layer.ignored | COMMON_OPTIONS)
     return model
 
 
@@ -62,6 +82,7 @@ def _layer_class(section: Section) -> type[DarknetLayer]:
         return found
     if section.name in NET_NAMES:
         raise section.error("is given again; a definition has one [net], the first section")
-    known = "is not supported" if section.name in NOT_SUPPORTED else "is unknown"
-    supported = ", ".join(sorted({layer.names[0] for layer in SECTIONS.values()}))
+    reason = NOT_SUPPORTED.get(section.name)
+    known = f"is not supported: {reason}" if reason else "is unknown"
+    supported = ", ".join(sorted({layer.names[0] for layer in SECTIONS.values()}, key=str.lower))
     raise section.error(f"{known}; supported sections: {supported}")

@@ -68,14 +68,12 @@ class OptionReader:
         """Finite numbers separated by commas; none where the option is absent."""
         return tuple(self._number(name, item) for item in self._items(name))
 
-    def refuse(self, unsupported: Mapping[str, float]) -> None:
-        """Raise ModelError for an option here that differs from the value that changes nothing."""
-        for name, neutral in unsupported.items():
+    def refuse(self, unsupported: Mapping[str, tuple[float, str]]) -> None:
+        """Raise ModelError for an option here that differs from the value that changes nothing;
+        each comes with that value, and with the reason for the message."""
+        for name, (neutral, reason) in unsupported.items():
             if name in self and self.number(name, neutral) != neutral:
-                raise self.error(
-                    name,
-                    f"{name}={self.text(name)} is not supported; only {name}={neutral:g} is",
-                )
+                raise self.error(name, f"{name}={self.text(name)} is not supported: {reason}")
 
     def unread(self, ignored: Collection[str]) -> list[str]:
         """Notes on options that nobody read and that are not in `ignored`, and on repeated ones."""

@@ -66,7 +66,8 @@ def write_random_weights(
         file.write(header.pack())
         for layer, blobs in content:
             for blob in layer.blobs():
-                file.write(blobs[blob.name].astype("<f4").tobytes())
+                values = blob.to_file(blobs[blob.name], matrices_transposed=header.transposed)
+                file.write(values.astype("<f4").tobytes())
 
 
 def _values(blob: Blob, power: float, random: np.random.Generator) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from .cfg_reader import Section
 from .option_reader import OptionReader
@@ -20,9 +21,23 @@ TRAINING_OPTIONS = frozenset({
     "min_ratio", "mixup", "momentum", "mosaic", "mosaic_bound", "notruth",
     "num_sigmas_reject_badlabels", "optimized_memory", "policy", "power", "random", "resize_step",
     "saturation", "scale", "scales", "seq_scales", "sequential_subdivisions", "sgdr_cycle",
-    "sgdr_mult", "step", "steps", "subdivisions", "time_steps", "track", "try_fix_nan",
-    "unsupervised", "use_cuda_graph", "weights_reject_freq", "workspace_size_limit_MB",
+    "sgdr_mult", "show_receptive_field", "step", "steps", "subdivisions", "time_steps", "track",
+    "try_fix_nan", "unsupervised", "use_cuda_graph", "weights_reject_freq",
+    "workspace_size_limit_MB",
 })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TreeSettings:
+    """What the parser's options say about trees of classes.
+
+    `tree` goes before the files that sections name; `class_map` holds the classes to find, and
+    `hier_thresh` is how probable the most specific one must be.
+    """
+
+    tree: Path | None = None
+    class_map: Path | None = None
+    hier_thresh: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,7 @@ class NetSettings:
     letter_box: bool = False
     batch_norm: str = "opencv"
     class_names: tuple[str, ...] = ()
+    trees: TreeSettings = field(default_factory=TreeSettings)
 
 
 def read_net_section(

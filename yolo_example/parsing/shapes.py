@@ -24,5 +24,15 @@ class FeatureShape:
         """Height and width."""
         return (self.height, self.width)
 
+    @property
+    def dimensions(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def spatial(self) -> FeatureShape:
+        """The same, with height and width."""
+        return FeatureShape(*self.dimensions)
+
     def __str__(self) -> str:
         return f"{self.channels}x{self.height}x{self.width}"

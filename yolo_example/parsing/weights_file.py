@@ -97,7 +97,9 @@ class WeightsFile:
             array = self._bytes[start:end].tobytes()
             values = np.frombuffer(array, VALUE)
             self._check(layer, blob, start, values)
-            found.setdefault(layer.index, {})[blob.name] = self._shaped(blob, values)
+            found.setdefault(layer.index, {})[blob.name] = blob.from_file(
+                values, matrices_transposed=self.header.transposed
+            )
         for layer in self._layers:
             yield layer, found.get(layer.index, {})
 
@@ -134,11 +136,6 @@ class WeightsFile:
             for blob in layer.blobs():
                 yield layer, blob, start
                 start += blob.count * VALUE.itemsize
-
-    def _shaped(self, blob: Blob, values: Array) -> Array:
-        if blob.kind == "matrix" and self.header.transposed:
-            return np.ascontiguousarray(values.reshape(blob.shape[::-1]).T)
-        return values.reshape(blob.shape)
 
     def _truncated(self, layer: DarknetLayer, blob: Blob, start: int, end: int) -> ModelError:
         size = len(self._bytes)

@@ -3,13 +3,14 @@
 Implementations differ in what keeps the division finite: the first Darknet adds 1e-6 to the
 square root of the variance, its widely used fork 1e-5 to the variance, OpenCV 1e-6 to the
 variance. It matters where variances are tiny: real nets differ by up to 2e-4 between the first
-and the last, by up to 2e-3 between the others. OpenCV's is the default, being the one still
-maintained.
+and the last, by up to 2e-3 between the others. OpenCV's is the default: it is next to the first
+Darknet's, for which most published weights were made, and the one that is still maintained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,22 +28,35 @@ EPSILONS: Mapping[str, Mapping[str, float]] = {
 }
 
 
-def normalization_blobs(channels: int) -> tuple[Blob, ...]:
-    """Scales, means and variances, as all sections have them in the weights file."""
-    kinds = (("scales", "scale"), ("means", "mean"), ("variances", "variance"))
-    return tuple(Blob(name, kind, (channels,)) for name, kind in kinds)
+@dataclass(frozen=True)
+class Normalization:
+    """Batch normalization of `channels`, as part of a section.
 
+    With `loaded` false (`dontloadscales=1`) the file lacks its values, which are then those that
+    training starts from: scales 1, means and variances 0.
+    """
 
-def write_normalization(
-    writer: GraphWriter, tensor: Any, blobs: Mapping[str, Array], variant: str, suffix: str = ""
-) -> Any:
-    """`tensor` normalized, scaled and shifted by the blobs."""
-    parameters = [
-        writer.constant(name, blobs[name]) for name in ("scales", "biases", "means", "variances")
-    ]
-    return writer.layer(
-        "BatchNormalization", [tensor, *parameters], suffix, axis=1, **EPSILONS[variant]
-    )
+    channels: int
+    variant: str
+    loaded: bool = True
+
+    def blobs(self) -> tuple[Blob, ...]:
+        """Scales, means and variances, as all sections have them in the weights file."""
+        if not self.loaded:
+            return ()
+        kinds = (("scales", "scale"), ("means", "mean"), ("variances", "variance"))
+        return tuple(Blob(name, kind, (self.channels,)) for name, kind in kinds)
+
+    def write(
+        self, writer: GraphWriter, tensor: Any, blobs: Mapping[str, Array], suffix: str = ""
+    ) -> Any:
+        """`tensor` normalized, scaled and shifted by the blobs; biases may be absent."""
+        zeros = np.zeros(self.channels, np.float32)
+        start = {"scales": zeros + 1, "biases": zeros, "means": zeros, "variances": zeros}
+        parameters = [writer.constant(name, blobs.get(name, start[name])) for name in start]
+        return writer.layer(
+            "BatchNormalization", [tensor, *parameters], suffix, axis=1, **EPSILONS[self.variant]
+        )
 
 
 class BatchNorm(DarknetLayer):
@@ -51,18 +65,15 @@ class BatchNorm(DarknetLayer):
     names = ("batchnorm",)
 
     def read(self, options: OptionReader, earlier: Sequence[DarknetLayer]) -> None:
+        self.normalization = Normalization(self.source.channels, self.settings.batch_norm)
         self.has_biases = self.settings.batch_norm == "fork"
 
     def blobs(self) -> Sequence[Blob]:
-        channels = self.source.channels
-        biases = (Blob("biases", "bias", (channels,)),) if self.has_biases else ()
-        return (*biases, *normalization_blobs(channels))
+        biases = Blob("biases", "bias", (self.source.channels,))
+        return (*((biases,) if self.has_biases else ()), *self.normalization.blobs())
 
     def power(self, inputs: Sequence[float]) -> float:
         return 1.0
 
     def write(self, writer: GraphWriter, inputs: Sequence[Any], blobs: Mapping[str, Array]) -> Any:
-        zeros = np.zeros(self.source.channels, np.float32)
-        return write_normalization(
-            writer, inputs[0], {"biases": zeros, **blobs}, self.settings.batch_norm
-        )
+        return self.normalization.write(writer, inputs[0], blobs)

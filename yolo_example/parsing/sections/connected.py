@@ -8,50 +8,49 @@ from typing import Any
 from plugrt.plugins import Array
 
 from ..activations import read_activation
-from ..graph_writer import GraphWriter
+from ..graph_writer import GraphWriter, suffixes
 from ..option_reader import OptionReader
 from ..shapes import FeatureShape
 from .base import Blob, DarknetLayer
-from .batch_normalization import normalization_blobs, write_normalization
+from .batch_normalization import Normalization
 
 
 class Connected(DarknetLayer):
     """Every output from every input; in the weights file normalization follows the weights."""
 
     names = ("connected", "conn")
-    ignored = frozenset({"dontload", "dontloadscales", "learning_rate", "stopbackward"})
 
     def read(self, options: OptionReader, earlier: Sequence[DarknetLayer]) -> None:
         outputs = options.integer("output", 1, minimum=1)
-        self.batch_normalize = options.flag("batch_normalize")
+        self.normalization: Normalization | None = None
+        if options.flag("batch_normalize"):
+            loaded = not options.flag("dontloadscales")
+            self.normalization = Normalization(outputs, self.settings.batch_norm, loaded)
         self.activation = read_activation(options, "logistic")
         self.output = FeatureShape(outputs, flat=True)
 
     def blobs(self) -> Sequence[Blob]:
         outputs, inputs = self.output.channels, self.source.size
-        normalization = normalization_blobs(outputs) if self.batch_normalize else ()
         return (
             Blob("biases", "bias", (outputs,)),
             Blob("weights", "matrix", (outputs, inputs), fan_in=inputs),
-            *normalization,
+            *(self.normalization.blobs() if self.normalization else ()),
         )
 
     def power(self, inputs: Sequence[float]) -> float:
         return self.activation.power
 
     def write(self, writer: GraphWriter, inputs: Sequence[Any], blobs: Mapping[str, Array]) -> Any:
+        stages = {
+            "product": True,
+            "batch_normalize": self.normalization is not None,
+            "activation": self.activation.layer is not None,
+        }
+        suffix = suffixes([stage for stage, present in stages.items() if present])
         operands = [inputs[0], writer.constant("weights", blobs["weights"])]
-        if not self.batch_normalize:
+        if self.normalization is None:
             operands.append(writer.constant("biases", blobs["biases"]))
-        plain = self.activation.layer is None
-        tensor = writer.layer(
-            "FullyConnected",
-            operands,
-            "" if plain and not self.batch_normalize else "product",
-        )
-        if self.batch_normalize:
-            tensor = write_normalization(
-                writer, tensor, blobs, self.settings.batch_norm,
-                "" if plain else "batch_normalize",
-            )  # fmt: skip
+        tensor = writer.layer("FullyConnected", operands, suffix["product"])
+        if self.normalization is not None:
+            tensor = self.normalization.write(writer, tensor, blobs, suffix["batch_normalize"])
         return self.activation.write(writer, tensor)

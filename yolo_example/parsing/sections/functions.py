@@ -1,27 +1,22 @@
-"""Sections that change nothing at inference, or are one function: [dropout], [cost],
-[activation], [softmax]."""
+"""Sections that change nothing at inference, or are one function."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, ClassVar
 
 from plugrt.plugins import Array
 
 from ..activations import read_activation
 from ..graph_writer import GraphWriter
 from ..option_reader import OptionReader
-from ..shapes import FeatureShape
 from .base import DarknetLayer
 
 
-class Dropout(DarknetLayer):
+class Nothing(DarknetLayer):
     """Nothing at inference: its name stands for the tensor before it."""
 
-    names = ("dropout",)
-    ignored = frozenset({"dropblock", "dropblock_size_abs", "dropblock_size_rel", "probability"})
+    names: ClassVar[tuple[str, ...]] = ("empty", "silence")
 
     def read(self, options: OptionReader, earlier: Sequence[DarknetLayer]) -> None:
         pass
@@ -30,11 +25,50 @@ class Dropout(DarknetLayer):
         return inputs[0]
 
 
-class Cost(Dropout):
-    """The loss: nothing at inference."""
+class Dropout(Nothing):
+    """Numbers left out in training, one by one or block by block."""
+
+    names = ("dropout",)
+    ignored = frozenset({"dropblock", "dropblock_size_abs", "dropblock_size_rel", "probability"})
+
+
+class Cost(Nothing):
+    """The loss."""
 
     names = ("cost",)
-    ignored = frozenset({"noobj", "ratio", "scale", "smooth", "thresh", "type"})
+    ignored = frozenset({"noobj", "ratio", "scale", "thresh", "type"})
+
+
+class Contrastive(Nothing):
+    """A loss of the fork's."""
+
+    names = ("contrastive",)
+    ignored = frozenset({
+        "classes", "cls_normalizer", "contrastive_neg_max", "max_delta", "temperature",
+        "yolo_layer",
+    })  # fmt: skip
+
+
+class Noise(Nothing):
+    """Noise added in training."""
+
+    names = ("noise",)
+    ignored = frozenset({"amplitude", "mean", "probability", "scale", "std"})
+
+
+class Logistic(DarknetLayer):
+    """The logistic function, which the first Darknet trains with cross entropy."""
+
+    names = ("logistic",)
+
+    def read(self, options: OptionReader, earlier: Sequence[DarknetLayer]) -> None:
+        pass
+
+    def power(self, inputs: Sequence[float]) -> float:
+        return 0.29
+
+    def write(self, writer: GraphWriter, inputs: Sequence[Any], blobs: Mapping[str, Array]) -> Any:
+        return writer.layer("Sigmoid", inputs)
 
 
 class ActivationLayer(DarknetLayer):
@@ -50,43 +84,3 @@ class ActivationLayer(DarknetLayer):
 
     def write(self, writer: GraphWriter, inputs: Sequence[Any], blobs: Mapping[str, Array]) -> Any:
         return self.activation.write(writer, inputs[0])
-
-
-class Softmax(DarknetLayer):
-    """Over all values, over each of `groups`, or with `spatial=1` over the channels of every
-    pixel."""
-
-    names = ("softmax", "soft")
-    ignored = frozenset({"noloss"})
-    is_output = True
-
-    def read(self, options: OptionReader, earlier: Sequence[DarknetLayer]) -> None:
-        if "tree" in options:
-            raise options.error("tree", "a tree of classes is not supported; only flat ones are")
-        self.groups = options.integer("groups", 1, minimum=1)
-        self.spatial_axis = options.flag("spatial")
-        self.temperature = options.number("temperature", 1.0)
-        if self.temperature <= 0:
-            raise options.error("temperature", f"temperature={self.temperature:g} must be above 0")
-        if self.source.size % self.groups:
-            raise options.error(
-                "groups", f"groups={self.groups} does not divide the {self.source.size} inputs"
-            )
-        if not self.spatial_axis:
-            self.output = FeatureShape(self.source.size, flat=True)
-
-    def write(self, writer: GraphWriter, inputs: Sequence[Any], blobs: Mapping[str, Array]) -> Any:
-        tensor = inputs[0]
-        if self.temperature != 1:
-            factor = writer.constant("scale", np.asarray(1 / self.temperature, np.float32))
-            tensor = writer.layer("Multiply", [tensor, factor], "scaled")
-        if self.spatial_axis:
-            return writer.layer("Softmax", [tensor], axis=1)
-        if self.groups > 1:
-            shape = (0, self.groups, self.source.size // self.groups)
-            tensor = writer.layer("Reshape", [tensor], "groups", shape=shape)
-            tensor = writer.layer("Softmax", [tensor], "softmax", axis=-1)
-            return writer.layer("Reshape", [tensor], shape=(0, self.source.size))
-        if not self.source.flat:
-            tensor = writer.layer("Flatten", [tensor], "flat", axis=1)
-        return writer.layer("Softmax", [tensor], axis=-1)
