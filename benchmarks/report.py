@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arena import LIMIT as ARENA_LIMIT
+from benchmarks.detection_table import detection_overhead
 from benchmarks.markdown import code, count, paragraph, table
 from benchmarks.suite import MEASUREMENTS, PAGE, REPOSITORY, RESULTS, Measurement
 
@@ -246,6 +247,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Result], Blocks]]] = {
     "plugin_tax": ("What a plug-in costs", plugin_tax),
     "interpreter_share": ("No Python per layer", interpreter_share),
     "arena": ("Memory", arena),
+    "detection_overhead": ("Pictures and boxes beside the network", detection_overhead),
 }
 
 

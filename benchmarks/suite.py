@@ -36,4 +36,5 @@ MEASUREMENTS = (
     Measurement("plugin_tax", ("--seconds", "120"), needs_data=True),
     Measurement("interpreter_share"),
     Measurement("arena"),
+    Measurement("detection_overhead", needs_data=True),
 )

@@ -1,13 +1,13 @@
-"""Objects in pictures: preparing pictures, decoding boxes, drawing and reporting them."""
+"""Objects in pictures: decoding boxes, drawing and reporting them."""
 
+from ..preparation import Picture, Placement, Preparation, open_picture
 from .boxes import Detection, place_in_picture, suppress_overlaps, to_detections
-from .detector import Detector
+from .detector import DetectionHead, Detector, SuppressionRule, Timing
 from .drawing import draw_detections
-from .pictures import Placement, letterboxed, open_picture, stretched, to_array
 from .reporting import PictureResult, as_json, as_lines
 
 __all__ = [
-    "Detection", "Detector", "PictureResult", "Placement", "as_json", "as_lines",
-    "draw_detections", "letterboxed", "open_picture", "place_in_picture", "stretched",
-    "suppress_overlaps", "to_array", "to_detections",
+    "Detection", "DetectionHead", "Detector", "Picture", "PictureResult", "Placement",
+    "Preparation", "SuppressionRule", "Timing", "as_json", "as_lines", "draw_detections",
+    "open_picture", "place_in_picture", "suppress_overlaps", "to_detections",
 ]  # fmt: skip
