@@ -1,59 +1,13 @@
-"""The command plugrt-yolo."""
+"""plugrt-yolo detect: results, drawings, errors."""
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-import plugrt
+from tests.yolo.cli.support import fails, save_plan
 from yolo_example.cli import main
-from yolo_example.parsing import WeightsFile, read_model
-
-
-def save_plan(path: Path, *, detector: bool = True, channels: int = 3) -> Path:
-    """A plan without weights: pixels become the values of a yolo layer of two anchors."""
-    network = plugrt.Network()
-    image = network.add_input("input", "float32", ("N", channels, 16, 24))
-    values = network.add_layer("Darknet.Reorg", [image], name="blocks", order="blocks").output
-    if detector:
-        classes = 2 * channels - 5
-        values = network.add_layer(
-            "Darknet.Yolo", [values], name="002_yolo", classes=classes,
-            names=("cat", "dog")[:classes], anchors=(4, 6, 8, 5), image_size=(16, 24),
-        ).output  # fmt: skip
-    network.mark_output(values)
-    with plugrt.build(network, plugrt.BuilderConfig(tune="off")) as engine:
-        engine.save(path)
-    return path
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Path:
-    return save_plan(tmp_path / "net.plan")
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(4).integers(0, 256, (40, 60, 3), np.uint8)
-    path = tmp_path / "noise.png"
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run a command that must fail: exit status 2 and one line, which is returned."""
-    try:
-        status = main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        status = int(exit_.code or 0)
-    captured = capsys.readouterr()
-    assert status == 2
-    assert captured.out == ""
-    assert captured.err.startswith("plugrt-yolo")
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_detect_prints_writes_and_draws(
@@ -112,17 +66,39 @@ def test_a_letter_box_changes_the_places(
     assert outputs[0] != outputs[1]
 
 
-def test_a_wrong_picture_stops_everything_before_anything_is_written(
-    plan: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_batches_change_nothing(plan: Path, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = []
+    for batch in ("1", "3"):
+        arguments = ["detect", str(plan), str(tree), "--json", "-", "--batch", batch]
+        assert main([*arguments, "--threshold", "0.3"]) == 0
+        outputs.append(json.loads(capsys.readouterr().out))
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0]) == 4
+
+
+def test_a_wrong_picture_alone_leaves_nothing_behind(
+    plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = tmp_path / "wrong.jpg"
     wrong.write_bytes(b"\xff\xd8 nothing more")
     before = sorted(tmp_path.iterdir())
     outputs = ["--json", tmp_path / "out.json", "--save", tmp_path / "drawn"]
-    for bad in (wrong, tmp_path / "absent.png", plan):
-        message = fails(capsys, "detect", plan, picture, bad, *outputs)
-        assert str(bad) in message
+    for bad in (wrong, plan):
+        assert str(bad) in fails(capsys, "detect", plan, bad, *outputs)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_pictures_beside_a_wrong_one_are_done(
+    plan: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong, found = tmp_path / "wrong.jpg", tmp_path / "out.json"
+    wrong.write_bytes(b"\xff\xd8 nothing more")
+    arguments = ["detect", plan, wrong, picture, wrong, picture, "--json", found, "--batch", 2]
+    assert main([*map(str, arguments), "--save", str(tmp_path / "drawn")]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith(f"plugrt-yolo: {wrong}: ") for line in errors) == 2
+    assert [result["image"] for result in json.loads(found.read_text())] == [str(picture)] * 2
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
 
 
 def test_what_is_no_detector_is_refused(
@@ -147,23 +123,6 @@ def test_wrong_names_are_refused(
     assert "absent.names" in fails(capsys, "detect", plan, picture, "--names", absent)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["detect"],
-        ["detect", "a.plan", "b.png", "--threshold", "1.5"],
-        ["detect", "a.plan", "b.png", "--nms", "nan"],
-        ["detect", "a.plan", "b.png", "--threads", "0"],
-        ["random-weights", "a.cfg", "--seed", "1"],
-        ["random-weights", "a.cfg", "-o", "b", "--seed", "-1"],
-        ["paint"],
-    ],
-)
-def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--help" in fails(capsys, *arguments)
-
-
 def test_outputs_that_cannot_be_written(
     plan: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,23 +130,3 @@ def test_outputs_that_cannot_be_written(
     assert "out.json: cannot be written" in capsys.readouterr().err
     main(["detect", str(plan), str(picture), "--save", str(plan)])
     assert "net.plan: the folder cannot be made" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("header", "size"), [("new", 20), ("old", 16)])
-def test_random_weights(small_detector: Path, tmp_path: Path, header: str, size: int) -> None:
-    path = tmp_path / "made.weights"
-    arguments = ["random-weights", small_detector, "-o", path, "--seed", 7, "--header", header]
-    assert main([str(argument) for argument in arguments]) == 0
-    file = WeightsFile(path, read_model(small_detector).layers)
-    assert file.header.size == size
-    assert len(list(file.values())) == 9
-
-
-def test_random_weights_for_a_wrong_definition(
-    small_detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    small_detector.write_text("[net]\nwidth=1\n[warp]\n")
-    output = tmp_path / "made.weights"
-    message = fails(capsys, "random-weights", small_detector, "-o", output, "--seed", 1)
-    assert "net.cfg:1: [net]" in message
-    assert not output.exists()
