@@ -12,10 +12,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Other processes may share the cores: waiting threads should yield soon. libgomp reads this when
-# it is loaded, so before anything of plugrt is imported.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-
 # On a busy machine a limit of time per example would fail at random.
 settings.register_profile("plugrt", deadline=None)
 settings.load_profile("plugrt")

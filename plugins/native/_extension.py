@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeviceError
+from .openmp import short_spinning
 
 if TYPE_CHECKING:
     from ._native import ffi, lib
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     _reason: str
 else:
     try:
-        from ._native import ffi, lib
+        with short_spinning():
+            from ._native import ffi, lib
     except ImportError as error:
         ffi = lib = None
         _reason = str(error)
