@@ -115,9 +115,17 @@ class Slice(DataMovement):
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> Sequence[Alias]:
         part = self._part(TensorView(inputs[0], slot=0))
-        if not part.desc.is_dense or inputs[0].format is not outputs[0].format:
+        if inputs[0].format is not outputs[0].format:
             return ()
-        return (ViewOf(0, 0, part.offset),)
+        if part.desc.is_dense:
+            return (ViewOf(0, 0, part.offset),)
+        ranges = self.ranges(inputs[0].shape)
+        whole = [
+            taken == (0, size, 1) for taken, size in zip(ranges, inputs[0].shape, strict=True)
+        ]
+        if all(whole[:1] + whole[2:]) and ranges[1].step == 1:  # channels, for who takes gaps
+            return (ViewOf(0, 0, part.offset, part.desc.element_strides),)
+        return ()
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream

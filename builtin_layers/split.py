@@ -32,7 +32,8 @@ from .shape_arithmetic import from_dims, known_dims
 class Split(DataMovement):
     """Pieces of `sizes` along `axis`, one output each. ONNX Split.
 
-    Output k is a view where its piece is one gapless range of memory. Blocked formats take
+    Output k is a view where its piece is one gapless range of memory, or one of channels and its
+    readers take gaps. Blocked formats take
     pieces of whole channel blocks. Raises ShapeError when the sizes do not add up to the axis.
     """
 
@@ -83,9 +84,11 @@ class Split(DataMovement):
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> Sequence[Alias]:
         pieces = enumerate(self._pieces(TensorView(inputs[0], slot=0)))
+        by_channels = self.axis % inputs[0].rank == 1
         return [
-            ViewOf(k, 0, piece.offset) for k, piece in pieces
-            if piece.desc.is_dense and outputs[k].format is inputs[0].format
+            ViewOf(k, 0, p.offset, None if p.desc.is_dense else p.desc.element_strides)
+            for k, p in pieces
+            if outputs[k].format is inputs[0].format and (p.desc.is_dense or by_channels)
         ]
 
     def enqueue(

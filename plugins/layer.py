@@ -213,6 +213,14 @@ class LayerPlugin:
         """A better form of the graph around this layer, or None."""
         return None
 
+    def alternatives(self, view: LayerNode) -> Sequence[Patch]:
+        """Other forms of the graph around this layer that may be faster or slower.
+
+        A tuned build runs each beside what it would replace, the layers that read the results
+        included, and applies the fastest; one that is not tuned leaves the graph as it is.
+        """
+        return ()
+
     def pointwise(self) -> Expression | None:
         """What the layer computes, element by element, when that is all it does.
 
@@ -276,5 +284,5 @@ _CONTRACT = (
     "getNbOutputs", "getOutputDimensions", "configure", "initialize", "terminate", "enqueue",
     "getSerializationSize", "serialize", "deserialize", "reference", "getOutputDataType",
     "supportsFormat", "getTactics", "setTactic", "getWorkspaceSize", "aliases", "rewrite",
-    "pointwise", "outputRange",
+    "alternatives", "pointwise", "outputRange",
 )  # fmt: skip

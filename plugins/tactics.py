@@ -43,6 +43,8 @@ class Tactic:
     `may_alias`: inputs whose buffer output 0 may reuse when they die here.
     `accumulates_into`: this tactic *requires* output 0 to be input k's buffer; offered only
     where k dies here with an equal format, and a tactic without it must be offered too.
+    `weight_growth`: bytes of the packed weights that it keeps, by the bytes of the layer's
+    constants; builds for little memory leave out tactics above 1 where there are others.
     Ties in time are broken by `priority` (higher first), then by name.
     """
 
@@ -52,6 +54,7 @@ class Tactic:
     may_alias: frozenset[int] = frozenset()
     accumulates_into: int | None = None
     priority: int = 0
+    weight_growth: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .. import numpy_fallback
 from ..quantised_arguments import is_quantised, weights_quantization
 from ..scratchpad import expected_threads
 from ..sliding_window import SlidingWindow
-from . import direct_kernel, matrix_product, onednn_convolution, rewrite
+from . import direct_kernel, matrix_product, onednn_convolution, rewrite, siblings, winograd
 from .problem import Candidate, ConvolutionProblem
 from .reference import convolve
 
@@ -100,6 +100,9 @@ class Convolution(LayerPlugin):
     def rewrite(self, view: LayerNode) -> Patch | None:
         return rewrite.absorb_affine(self, view) or rewrite.absorb_padding(self, view)
 
+    def alternatives(self, view: LayerNode) -> Sequence[Patch]:
+        return siblings.joined_siblings(self, view)
+
     # ---- formats and tactics --------------------------------------------------------------
 
     def supportsFormat(self, combination: Combination) -> bool:
@@ -129,7 +132,7 @@ class Convolution(LayerPlugin):
         problem = self._problem(
             request.inputs, request.outputs[0], request.epilogue, request.thread_count
         )
-        found = {c.tactic.name: c.tactic for c in _candidates(problem)}
+        found = {c.tactic.name: c.tactic for c in _candidates(problem, request.name)}
         return list(found.values()) or numpy_fallback.tactics(request)
 
     def getWorkspaceSize(
@@ -186,5 +189,6 @@ def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Itera
             # Plain matrix products over copied windows lose against direct loops.
             count += "gemm" not in candidate.tactic.name
             yield candidate
+    yield from winograd.candidates(problem, tactic)
     if tactic is None or tactic in direct_kernel.NAMES:
         yield from direct_kernel.candidates(problem, alone=not count)

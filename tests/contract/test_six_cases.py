@@ -155,7 +155,7 @@ def test_c_mish_of_a_third_party_becomes_an_epilogue(
     assert "Twins.Mish" not in found.types
     fused = found.layer("convolution")
     assert fused.fused == ["mish"]
-    assert fused.plugin.tactic.name.startswith(("onednn:", "matmul:"))
+    assert fused.plugin.tactic.name.startswith(("onednn:", "matmul:", "winograd:"))
 
 
 def test_c_mish_behind_a_layer_without_epilogues_is_one_pass(
@@ -190,7 +190,7 @@ def test_c_what_the_library_has_no_form_for_runs_with_its_neighbours_as_one_pass
     network = Network("ripple", local)
     x = network.add_input("x", "float32", [1, 16, 10, 10])
     y = network.add_input("y", "float32", [1, 16, 10, 10])
-    result = convolution(network, rng, x, 16, "convolution")
+    result = convolution(network, rng, x, 16, "convolution", size=1)  # 3x3 takes any expression
     result = network.add_layer("Test.Ripple", [result], name="ripple").output
     result = network.add_layer("Twins.Mish", [result], name="mish").output
     network.mark_output(network.add_layer("Twins.Add", [result, y], name="add").output, "z")

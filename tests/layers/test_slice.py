@@ -103,7 +103,15 @@ def test_slice_offers_views_of_gapless_memory() -> None:
         ViewOf(0, 0, 72 * 4),
     )
     channels = Slice(starts=(2,), ends=(4,), axes=(1,))
-    assert not channels.aliases([x], [TensorDesc(DataType.FLOAT32, (2, 2, 3, 3))])
+    assert channels.aliases([x], [TensorDesc(DataType.FLOAT32, (2, 2, 3, 3))]) == (
+        ViewOf(0, 0, 18 * 4, (72, 9, 3, 1)),  # for readers that take gaps
+    )
+    for other in (
+        Slice(starts=(0, 1), ends=(8, 3), axes=(1, 2)), Slice(starts=(1,), ends=(2,), axes=(3,)),
+        Slice(starts=(0,), ends=(8,), axes=(1,), steps=(2,)),
+    ):  # fmt: skip
+        shape = other.getOutputDimensions(0, [x])
+        assert not other.aliases([x], [TensorDesc(DataType.FLOAT32, shape)])
     one = replace(x, shape=(1, 8, 3, 3))
     output = TensorDesc(DataType.FLOAT32, (1, 2, 3, 3))
     assert channels.aliases([one], [output]) == (ViewOf(0, 0, 18 * 4),)
@@ -145,13 +153,18 @@ def test_any_split(shape: Any, data: Any) -> None:
         np.testing.assert_array_equal(mine, wanted)
 
 
-def test_split_offers_views_at_batch_one() -> None:
+def test_split_offers_views() -> None:
     layer = Split(sizes=(2, 6))
     x = TensorDesc(DataType.FLOAT32, (1, 8, 3, 3))
     outputs = [TensorDesc(DataType.FLOAT32, (1, n, 3, 3)) for n in (2, 6)]
     assert layer.aliases([x], outputs) == [ViewOf(0, 0), ViewOf(1, 0, 2 * 9 * 4)]
     two = [replace(desc, shape=(2, *desc.shape[1:])) for desc in (x, *outputs)]
-    assert layer.aliases(two[:1], two[1:]) == []
+    gaps = (72, 9, 3, 1)
+    assert layer.aliases(two[:1], two[1:]) == [
+        ViewOf(0, 0, 0, gaps), ViewOf(1, 0, 2 * 9 * 4, gaps),
+    ]  # fmt: skip
+    rows = Split(axis=2, sizes=(1, 2))
+    assert rows.aliases([x], [replace(x, shape=(1, 8, n, 3)) for n in (1, 2)]) == []
 
 
 def test_split_rules() -> None:

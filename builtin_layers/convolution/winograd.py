@@ -1,0 +1,191 @@
+"""Convolution with 3x3 windows in float32 by Winograd's minimal filtering (winograd.h).
+
+2.25 or 4 multiplications per output in place of 9, for weights that grow 4 or 1.8 times and a
+rounding error of about 1.5e-6 (4x4) or 5e-7 (2x2) of the result's norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...plugins import (
+    Array,
+    DeviceError,
+    Format,
+    Stream,
+    Tactic,
+    TensorDesc,
+    TensorView,
+)
+from .. import kernels
+from ..activation import Activation
+from ..scratchpad import expected_threads
+from .problem import Candidate, ConvolutionProblem
+from .winograd_blocking import WinogradBlocking, blocking, tile_count
+from .winograd_epilogue import OPERANDS, WinogradEpilogue, program_array, winograd_epilogue
+
+PREFIX = "winograd:"
+
+TILES = (4, 2)
+"""Output points along a tile's side, the better guess first."""
+
+FORMATS = (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16)
+
+LAYOUT = "TTTTT" + "i" * 8 + "2i2i2i" + "4q4q" + "i3fi3f" + "i4ii" + "QT" + "TTTT" + "16q"
+"""struct winograd_arguments in winograd.h."""
+
+WEIGHTS_LAYOUT = "TTiii"
+"""struct winograd_weights_arguments in winograd_weights.c."""
+
+LEAST_CHANNELS = 8
+"""With fewer input or output channels the transforms cost more than they save."""
+
+MANY_TILES = 64
+"""With more 4x4 tiles than this reading the weights no longer counts, and 2x2 loses."""
+
+
+class WinogradConvolution(Candidate):
+    """F(tile x tile, 3 x 3)."""
+
+    def __init__(
+        self, problem: ConvolutionProblem, cut: WinogradBlocking, epilogue: WinogradEpilogue
+    ) -> None:
+        self._problem = problem
+        self._cut = cut
+        self._epilogue = epilogue
+        first = frozenset({0})
+        self.tactic = Tactic(
+            name_of(cut.tile),
+            strided_inputs=first,
+            strided_outputs=first,
+            # A program reads its operands only after the sums were stored.
+            may_alias=frozenset() if epilogue.program else frozenset(epilogue.operands),
+            weight_growth=(cut.tile + 2) ** 2 / 9,
+        )
+        self.workspace_bytes = cut.workspace_bytes
+
+    def record(
+        self,
+        stream: Stream,
+        inputs: Sequence[TensorView],
+        output: TensorView,
+        workspace: TensorView | None,
+    ) -> None:
+        problem, epilogue = self._problem, self._epilogue
+        if workspace is None:
+            raise DeviceError(f"{self.tactic.name} needs the workspace of getWorkspaceSize")
+        cut, threads = self._cut_for(workspace)
+        source, weights = inputs[0], inputs[1]
+        packed = stream.store.pack(
+            ("winograd weights", weights.digest, cut.tile),
+            lambda: pack(weights.desc, cut.tile, stream.thread_count),
+        )
+        program = stream.store.pack(
+            ("winograd program", epilogue.program), lambda: program_array(epilogue)
+        )
+        operands = [inputs[position] for position in epilogue.operands]
+        absent = [packed] * (OPERANDS - len(operands))
+        flags = [*map(int, epilogue.vectors), *[0] * len(absent)]
+        strides = [step for view in operands for step in _strides(view.desc)]
+        has_bias = problem.bias is not None
+        stream.launch(
+            kernels.kernel("plugrt_convolution_winograd", LAYOUT),
+            source, packed, inputs[2] if has_bias else packed, output, workspace,
+            cut.tile, int(has_bias), threads, cut.block_tiles, int(cut.is_shared),
+            source.shape[0], source.shape[1], output.shape[1],
+            source.shape[2:], output.shape[2:], problem.window.before,
+            _strides(source.desc), _strides(output.desc),
+            *_activation(epilogue.first), *_activation(epilogue.second),
+            int(bool(operands) and not epilogue.program), flags, len(epilogue.program),
+            epilogue.run, program, *operands, *absent, strides,
+        )  # fmt: skip
+
+    def _cut_for(self, workspace: TensorView) -> tuple[WinogradBlocking, int]:
+        """A way to cut the problem that the workspace is enough for, and for how many threads:
+        it may have been planned for another team than the stream's."""
+        nbytes = workspace.desc.nbytes
+        planned = replace(self._problem, threads=expected_threads())
+        for cut in (self._cut, blocking(planned, self._cut.tile)):
+            threads = cut.threads_in(nbytes)
+            if threads:
+                return cut, threads
+        raise DeviceError(
+            f"{self.tactic.name} needs {self._cut.workspace_for(1)} bytes of workspace and got "
+            f"{nbytes}; plan with getWorkspaceSize for the same shapes"
+        )
+
+
+def candidates(
+    problem: ConvolutionProblem, tactic: str | None = None
+) -> Iterator[WinogradConvolution]:
+    """The way with the tactic's name; without one those with a chance to be the fastest."""
+    if not kernels.available() or not _fits(problem):
+        return
+    tiles = [tile for tile in TILES if tactic in (None, name_of(tile))]
+    if not tiles:
+        return
+    epilogue = winograd_epilogue(problem.epilogue, problem.inputs, problem.output)
+    if epilogue is None:
+        return
+    for tile in tiles:
+        if tactic is not None or _has_a_chance(problem, tile):
+            yield WinogradConvolution(problem, blocking(problem, tile), epilogue)
+
+
+def name_of(tile: int) -> str:
+    """The tactic with tiles of this size."""
+    return f"{PREFIX}{tile}x{tile}"
+
+
+def pack(weights: TensorDesc, tile: int, threads: int) -> Array:
+    """[M, C, 3, 3] -> panels of 32 output channels (16 at the end), each [position, C, width]."""
+    from ...plugins.native.immediate import run_kernel
+
+    if weights.value is None:
+        raise ValueError("weights that are packed must be constant")
+    plain = np.ascontiguousarray(weights.value, np.float32)
+    outputs, channels = plain.shape[:2]
+    packed = np.empty((tile + 2) ** 2 * channels * (-(-outputs // 16) * 16), np.float32)
+    kernel = kernels.kernel("plugrt_winograd_weights", WEIGHTS_LAYOUT)
+    slots = [TensorView(TensorDesc(weights.dtype, plain.shape), slot) for slot in range(2)]
+    block = kernel.pack([*slots, tile, outputs, channels])
+    run_kernel(kernel.address, block, [plain, packed], threads)
+    return packed
+
+
+def _fits(problem: ConvolutionProblem) -> bool:
+    window = problem.window
+    return (
+        problem.is_float32
+        and problem.weights.is_constant
+        and problem.groups == 1
+        and window.kernel == (3, 3)
+        and window.strides == window.dilations == (1, 1)
+        and problem.source.format is problem.output.format
+        and problem.source.format in FORMATS
+        and 0 not in (*problem.source.sizes, *problem.output.sizes)
+    )
+
+
+def _has_a_chance(problem: ConvolutionProblem, tile: int) -> bool:
+    channels, outputs = problem.source.sizes[1], problem.output.sizes[1]
+    if min(channels, outputs) < LEAST_CHANNELS:
+        return False
+    batch, _, *spatial = problem.output.sizes
+    return tile != min(TILES) or batch * tile_count(spatial, max(TILES)) <= MANY_TILES
+
+
+def _activation(activation: Activation) -> tuple[int, tuple[float, float, float]]:
+    return activation.kind, activation.parameters
+
+
+def _strides(desc: TensorDesc) -> tuple[int, int, int, int]:
+    """Image, block of 16 channels, row, pixel; zeros for a vector."""
+    if desc.rank == 1:
+        return 0, 0, 0, 0
+    per_image, per_channel, per_row, per_pixel = desc.element_strides
+    blocked = desc.format is Format.CHANNELS_BLOCKED_16
+    return per_image, per_channel * (1 if blocked else 16), per_row, per_pixel
