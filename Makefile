@@ -18,7 +18,7 @@ INSTALL_INPUTS := pyproject.toml setup.py constraints.txt yolo_example/pyproject
 .PHONY: help setup demo lint test test-full clean
 
 help:
-	@echo 'make demo       detect the objects of a picture [CFG= WEIGHTS= NAMES= IMAGE=]'
+	@echo 'make demo       detect road users in scenes, or your IMAGE= [CFG= WEIGHTS= NAMES=]'
 	@echo 'make test       set up, ruff, mypy, import-linter, pytest'
 	@echo 'make test-full  the same with the long suites'
 	@echo 'make bench      measure everything, rewrite docs/performance.md [PLUGRT_DATA=]'
@@ -34,30 +34,36 @@ $(STAMP): $(INSTALL_INPUTS)
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools cffi
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
-		--editable '.[dev]' --editable ./yolo_example
+		--editable '.[dev]' --editable './yolo_example[eval]'
 	@touch $@
 
-# The default NAMES and WEIGHTS belong to the default CFG; with another model NAMES is optional.
-ifdef PLUGRT_DATA
-ifndef CFG
-DARKNET := $(PLUGRT_DATA)/darknet/models/yolo-fastest-1.1
-CFG := $(DARKNET)/yolo-fastest-1.1.cfg
-WEIGHTS ?= $(DARKNET)/yolo-fastest-1.1.weights
-NAMES ?= $(DARKNET)/coco.names
-endif
-IMAGE ?= $(PLUGRT_DATA)/images/darknet/dog.jpg
-endif
 DEMO := build/demo
+OWN := yolo_example/model/street
 
+# Nothing given: the project's own model on scenes of its own. Of another model CFG and WEIGHTS
+# belong together with a picture; NAMES is optional. A picture alone is for the own model.
+ifneq (,$(IMAGE))
+ifeq (,$(CFG)$(WEIGHTS))
+CFG := $(OWN).cfg
+WEIGHTS := $(OWN).weights
+NAMES := $(OWN).names
+endif
+endif
+
+ifeq (,$(CFG)$(WEIGHTS)$(NAMES)$(IMAGE))
+demo: setup
+	$(BIN)/plugrt-yolo demo -o $(DEMO)
+else
 demo:
-	$(if $(and $(CFG),$(WEIGHTS),$(IMAGE)),,$(error set PLUGRT_DATA to the folder of \
-		models and pictures, or give CFG=, WEIGHTS= and IMAGE= [NAMES=]))
+	$(if $(and $(CFG),$(WEIGHTS),$(IMAGE)),,$(error give CFG=, WEIGHTS= and IMAGE= [NAMES=] \
+		together, IMAGE= alone for our own model, or nothing))
 	@for file in '$(CFG)' '$(WEIGHTS)' '$(IMAGE)' $(if $(NAMES),'$(NAMES)'); do \
 		test -r "$$file" || { echo "demo: cannot read $$file" >&2; exit 2; }; done
 	@$(MAKE) --no-print-directory setup
 	@mkdir -p $(DEMO)
 	$(BIN)/plugrt build '$(CFG)' '$(WEIGHTS)' $(if $(NAMES),--names '$(NAMES)' )-o $(DEMO)/model.plan
 	$(BIN)/plugrt-yolo detect $(DEMO)/model.plan '$(IMAGE)' --save $(DEMO)
+endif
 
 lint: setup
 	$(BIN)/ruff check .

@@ -19,40 +19,46 @@ def demo(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_demo_without_data_says_in_one_line_what_to_set() -> None:
-    run = demo()
+def test_demo_needs_nothing() -> None:
+    run = demo("--dry-run")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1].endswith("plugrt-yolo demo -o build/demo")
+
+
+def test_demo_does_without_the_folder_of_models() -> None:
+    assert demo("--dry-run", PLUGRT_DATA="data").stdout == demo("--dry-run").stdout
+
+
+@pytest.mark.parametrize("given", ["CFG", "WEIGHTS", "NAMES"])
+def test_demo_with_half_a_model_asks_for_the_rest(given: str, tmp_path: Path) -> None:
+    run = demo(**{given: str(tmp_path / "some.file")})
     assert run.returncode == 2
     assert run.stdout == ""
     (line,) = run.stderr.splitlines()
-    assert "set PLUGRT_DATA" in line
-    assert "CFG=" in line
-
-
-def test_demo_with_half_a_model_asks_for_the_rest(tmp_path: Path) -> None:
-    run = demo(CFG=str(tmp_path / "some.cfg"))
-    assert run.returncode == 2
-    assert "WEIGHTS=" in run.stderr
+    assert "give CFG=, WEIGHTS= and IMAGE=" in line
 
 
 def test_demo_names_an_absent_file(tmp_path: Path) -> None:
-    run = demo(PLUGRT_DATA=str(tmp_path))
+    absent = tmp_path / "picture.jpg"
+    run = demo(IMAGE=str(absent))
     assert run.returncode == 2
-    absent = tmp_path / "darknet/models/yolo-fastest-1.1/yolo-fastest-1.1.cfg"
     assert run.stderr.splitlines()[0] == f"demo: cannot read {absent}"
 
 
-def test_demo_takes_no_names_of_another_model() -> None:
-    run = demo("--dry-run", PLUGRT_DATA="data", CFG="some.cfg", WEIGHTS="some.weights")
+def test_demo_takes_a_picture_for_its_own_model() -> None:
+    run = demo("--dry-run", IMAGE="a picture.png")
+    own = "yolo_example/model/street"
+    assert f"plugrt build '{own}.cfg' '{own}.weights' --names '{own}.names' -o" in run.stdout
+    assert "plugrt-yolo detect build/demo/model.plan 'a picture.png'" in run.stdout
+
+
+def test_demo_takes_another_model() -> None:
+    run = demo("--dry-run", CFG="my model.cfg", WEIGHTS="some.weights", IMAGE="a picture.png")
     assert run.returncode == 0
-    assert "plugrt build 'some.cfg' 'some.weights' -o" in run.stdout
+    assert "plugrt build 'my model.cfg' 'some.weights' -o" in run.stdout
     assert ".names" not in run.stdout
-    assert "'data/images/darknet/dog.jpg'" in run.stdout
-
-
-def test_demo_takes_paths_with_spaces() -> None:
-    run = demo("--dry-run", PLUGRT_DATA="my data", IMAGE="a picture.png")
-    assert "'my data/darknet/models/yolo-fastest-1.1/yolo-fastest-1.1.cfg'" in run.stdout
-    assert "'a picture.png'" in run.stdout
+    run = demo("--dry-run", CFG="a.cfg", WEIGHTS="a.weights", NAMES="a.names", IMAGE="a.png")
+    assert "--names 'a.names'" in run.stdout
 
 
 def check_tools(python: str, path: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +95,7 @@ def test_unfit_python_is_named(tmp_path: Path, answer: str, complaint: str) -> N
     python = tmp_path / "python"
     refused = {"3.9": "version_info", "bare": "ensurepip"}[answer]
     python.write_text(
-        f"#!/bin/sh\ncase \"$2\" in *{refused}*) exit 1;; *get_path*) echo {tmp_path};; esac\n"
+        f'#!/bin/sh\ncase "$2" in *{refused}*) exit 1;; *get_path*) echo {tmp_path};; esac\n'
     )
     python.chmod(0o755)
     run = check_tools(str(python), os.environ["PATH"])

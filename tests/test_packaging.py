@@ -122,7 +122,8 @@ def test_wheels_hold_one_top_level_package_each(wheels: dict[str, Path]) -> None
 def test_wheels_hold_every_source(package: str, wheels: dict[str, Path]) -> None:
     held = names(wheels["plugrt_yolo" if package == "yolo_example" else "plugrt"])
     folder = FOLDERS[package]
-    for source in sources(folder, ".py", ".pyi", ".h", ".c", ".cu", ".cuh", "py.typed"):
+    suffixes = (".py", ".pyi", ".h", ".c", ".cu", ".cuh", "py.typed", ".cfg", ".names", ".weights")
+    for source in sources(folder, *suffixes):
         assert f"{package.replace('.', '/')}/{source.relative_to(folder)}" in held
 
 
