@@ -4,18 +4,14 @@ faster, and the input is read once. The 1x1 convolutions of an inception block a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...plugins import Array, DataType, LayerNode, LayerPlugin, Patch, TensorNode
 from ..split import Split
 
-if TYPE_CHECKING:
-    from .layer import Convolution
 
-
-def joined_siblings(layer: Convolution, view: LayerNode) -> list[Patch]:
+def joined_siblings(layer: LayerPlugin, view: LayerNode) -> list[Patch]:
     """All siblings of `view` in one, and, of three or more, all but the widest: that one may do
     better to write straight to where its result is wanted. Proposed by the first sibling."""
     siblings = _siblings(layer, view)
@@ -28,7 +24,7 @@ def joined_siblings(layer: Convolution, view: LayerNode) -> list[Patch]:
     return found
 
 
-def _siblings(layer: Convolution, view: LayerNode) -> list[LayerNode]:
+def _siblings(layer: LayerPlugin, view: LayerNode) -> list[LayerNode]:
     """The convolutions like this one that read the same input, in the graph's order."""
     source = view.inputs[0]
     if source is None or source.desc.is_constant or not _is_plain(view):
@@ -39,7 +35,7 @@ def _siblings(layer: Convolution, view: LayerNode) -> list[LayerNode]:
         for other in dict.fromkeys(source.consumers)
         if type(other.plugin) is type(layer)
         and other.plugin.attribute_values == layer.attribute_values
-        and layer.groups == 1
+        and layer.attribute_values["groups"] == 1
         and other.inputs[0] is source
         and _is_plain(other)
         and _window(other) == kernel
@@ -55,7 +51,7 @@ def _is_plain(view: LayerNode) -> bool:
     ) and all(node.desc.quantization is None for node in (*parameters, *view.outputs))
 
 
-def _joined(layer: Convolution, siblings: Sequence[LayerNode]) -> Patch:
+def _joined(layer: LayerPlugin, siblings: Sequence[LayerNode]) -> Patch:
     patch = Patch()
     name = "+".join(sibling.name for sibling in siblings)
     inputs = [siblings[0].inputs[0], patch.add_constant(f"{name}.weights", _stacked(siblings, 1))]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from plugrt.builtin_layers.convolution.siblings import joined_siblings
 from plugrt.plugins import (
     Array,
     Combination,
@@ -29,7 +30,7 @@ from plugrt.plugins import (
 from ..numpy_path import NUMPY, are_plain, record_reference, tactics
 from ..onednn_support import planned_threads
 from ..windows import Window
-from . import by_direct_kernel, by_onednn, eight_bits
+from . import by_direct_kernel, by_library, by_onednn, eight_bits
 from .folding import fold
 from .problem import Method, Problem, is_narrow
 
@@ -101,6 +102,9 @@ class Convolution(LayerPlugin):
 
     def rewrite(self, view: LayerNode) -> Patch | None:
         return fold(self, view)
+
+    def alternatives(self, view: LayerNode) -> Sequence[Patch]:
+        return joined_siblings(self, view)
 
     def supportsFormat(self, combination: Combination) -> bool:
         source, weights, *rest = combination.inputs
@@ -178,6 +182,8 @@ def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
             for method in family(problem):
                 good = good or "gemm" not in method.tactic.name
                 yield method
+    if tactic is None or tactic.startswith(by_library.PREFIX):
+        yield from by_library.methods(problem, tactic)
     if tactic is None or tactic in by_direct_kernel.NAMES:
         yield from by_direct_kernel.methods(problem, is_needed=not good)
 
