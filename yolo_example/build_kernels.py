@@ -9,7 +9,12 @@ from cffi import FFI
 # cffi_modules runs this file from its own folder, to which sources must be relative.
 HERE = Path(__file__).resolve().parent
 FOLDERS = ("layers", "preparation")
-HEADERS = ("layers/kernels.h", "layers/boxes.h", "preparation/resizing.h")
+HEADERS = (
+    "layers/kernels.h",
+    "layers/boxes.h",
+    "preparation/arrow.h",
+    "preparation/resizing.h",
+)
 
 # The public header has an inline function, which cffi cannot parse.
 KERNEL_ABI = """

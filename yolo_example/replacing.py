@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders for them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         if isinstance(failure, OSError):
             raise FileError(f"{path}: cannot be written ({failure.strerror})") from None
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """A folder with those above it. Raises FileError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: the folder cannot be made ({error.strerror})") from None
 
 
 def _umask() -> int:

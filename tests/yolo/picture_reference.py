@@ -62,3 +62,10 @@ def _along(image: Array, size: int, axis: int, drops_end: bool) -> Array:
         weight[-1] = 0
     upper: Array = weight.reshape(shape) * image.take(np.minimum(first + 1, last), axis)
     return lower + upper
+
+
+def random_pixels(height: int, width: int) -> Array:
+    """Bytes [height, width, 3] without a pattern, the same for the same size."""
+    return np.random.default_rng(height * 1000 + width).integers(
+        0, 256, (height, width, 3), np.uint8
+    )

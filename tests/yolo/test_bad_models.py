@@ -98,3 +98,13 @@ def test_options_that_do_not_fit(
         (("--batch-norm", "none"), "batch"),
     ):
         assert said in build_fails(capfd, small_detector, weights, *options)
+
+
+def test_too_few_names_for_a_classifier(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    cfg, names = tmp_path / "colors.cfg", tmp_path / "two.names"
+    cfg.write_text("[net]\nwidth=8\nheight=8\nchannels=3\n[avgpool]\n[softmax]\n")
+    names.write_text("red\ngreen\n")
+    weights = tmp_path / "colors.weights"
+    write_random_weights(read_model(cfg).layers, 1, weights)
+    said = build_fails(capfd, cfg, weights, "--names", names)
+    assert f"{cfg}:6: [softmax] the result has 3 classes, but the file of names 2" in said

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plugrt import PlugrtError, ShapeError
 from plugrt.plugins import Array
-from yolo_example.detection import Placement, place_in_picture, suppress_overlaps, to_detections
+from yolo_example.detection import Placement, suppress_overlaps, to_detections
 from yolo_example.layers import MOST_BOXES, NMS_KINDS, DetectionLayer, Region, Yolo
 
 LAYERS: list[DetectionLayer] = [
@@ -178,9 +178,7 @@ def test_boxes_come_back_from_a_letter_box() -> None:
     # A picture of 200 x 100 in a square of 64: it fills the width, 16 rows are above it.
     placement = Placement(left=0, top=0.25, width=1, height=0.5)
     boxes = np.asarray([[0.5, 0.5, 0.2, 0.1, 0.9, 1]], np.float32)
-    (row,) = place_in_picture(boxes, placement)
-    np.testing.assert_allclose(row, [0.5, 0.5, 0.2, 0.2, 0.9, 1], rtol=1e-6)
-    (found,) = to_detections(place_in_picture(boxes, placement), ["cat", "dog"], 100, 200)
+    (found,) = to_detections(boxes, ["cat", "dog"], 100, 200, placement)
     assert (found.name, found.class_index) == ("dog", 1)
     np.testing.assert_allclose(found.box, (80, 40, 120, 60), rtol=1e-5)
 

@@ -21,7 +21,9 @@ DataPath = Callable[[str], Path]
 COLORS = ("red", "green", "blue")
 
 
-def build(*layers: str, names: str = "", channels: int = 3, **attributes: object) -> plugrt.Engine:
+def build(
+    *layers: str, class_names: str = "", channels: int = 3, **attributes: object
+) -> plugrt.Engine:
     """The mean of every channel through these layers; the last one has the attributes."""
     network = plugrt.Network("colors")
     x = network.add_input("input", "float32", ("N", channels, 8, 8))
@@ -30,14 +32,14 @@ def build(*layers: str, names: str = "", channels: int = 3, **attributes: object
         given = attributes if layer == layers[-1] else {}
         x = network.add_layer(layer, [x], name=layer, **given).output
     network.mark_output(x, layers[-1] if layers else "mean")
-    if names:
-        network.metadata["class_names"] = names
+    if class_names:
+        network.metadata["class_names"] = class_names
     return plugrt.build(network, plugrt.BuilderConfig(tune="off"))
 
 
 @pytest.fixture
 def engine() -> Iterator[plugrt.Engine]:
-    with build(names="\n".join(COLORS)) as engine:
+    with build(class_names="\n".join(COLORS)) as engine:
         yield engine
 
 
@@ -98,12 +100,22 @@ def test_preparations(engine: plugrt.Engine, preparation: str, blue: float) -> N
 def test_classes_in_a_tree() -> None:
     """Green and blue are kinds of red, which is no answer itself."""
     tree = ("Flatten", "Darknet.TreeSoftmax")
-    with build(*tree, names="\n".join(COLORS), parents=(-1, 0, 0)) as engine:
+    with build(*tree, class_names="\n".join(COLORS), parents=(-1, 0, 0)) as engine:
         best, second, last = Classifier(engine).classify(plain(102, 0, 255))
     assert [best.path, second.path, last.path] == [("red", "blue"), ("red", "green"), ("red",)]
     assert best.probability == pytest.approx(np.e / (np.e + 1))
     assert second.probability == pytest.approx(1 / (np.e + 1))
     assert last.probability == 0
+
+
+def test_names_of_a_tree() -> None:
+    """Those of the layer, where neither the user nor the plan has any."""
+    tree = ("Flatten", "Darknet.TreeSoftmax")
+    with build(*tree, parents=(-1, 0, 0), names=COLORS) as engine:
+        (best,) = Classifier(engine).classify(plain(102, 0, 255), top=1)
+        (given,) = Classifier(engine, names=("r", "g", "b")).classify(plain(0, 255, 0), top=1)
+    assert best.path == ("red", "blue")
+    assert given.path == ("r", "g")
 
 
 def test_what_is_no_classifier_is_refused() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from plugrt import Engine
 from plugrt.plugins import Array, PlanError, PlugrtError
 
+from ..parsing.class_names import enough_names
 from ..preparation import Picture, PictureBatches, Preparation
 from ..preparation.batches import DEFAULT_BATCH
 
@@ -39,6 +40,8 @@ class TreeOfClasses(Protocol):
 
     parents: tuple[int, ...]
     """Of every class, -1 for roots."""
+    names: tuple[str, ...]
+    """Of the classes; may be empty."""
 
     def probabilities(self, values: Array) -> Array:
         """Probabilities to rank classes by, from one image's output [classes]."""
@@ -56,8 +59,9 @@ class Timing:
 class Classifier:
     """Tells what pictures show with a context of an engine; one call at a time.
 
-    `names` go before those in the plan's metadata. By default pictures are put into a letter
-    box, as `darknet classify` does; the fork crops them (`Preparation.CENTRE_CROP`).
+    `names` go before those in the plan's metadata, and these before those of a tree. By default
+    pictures are put into a letter box, as `darknet classify` does; the fork crops them
+    (`Preparation.CENTRE_CROP`).
 
     The constructor raises PlanError when the engine is no classifier, PlugrtError for too few
     names and for numbers of threads or pictures below 1.
@@ -73,15 +77,11 @@ class Classifier:
         batch_size: int = DEFAULT_BATCH,
     ) -> None:
         self._output, self.classes = _class_output(engine)
-        if names and len(names) < self.classes:
-            raise PlugrtError(
-                f"{len(names)} names are given, but the plan has {self.classes} classes; give "
-                "the names the net was trained with"
-            )
-        self.names = tuple(names) or _names_in(engine)
-        self.preparation = preparation
         layer: object = engine.layers.get(self._output)
         self._tree = layer if isinstance(layer, TreeOfClasses) else None
+        in_tree = () if self._tree is None else self._tree.names
+        self.names = enough_names(names, self.classes) or _names_in(engine) or in_tree
+        self.preparation = preparation
         self._batches = PictureBatches(engine, batch_size=batch_size, threads=threads)
         self.input = self._batches.input
         self.timing = Timing()

@@ -28,7 +28,7 @@ class PictureClasses:
 
 def as_lines(result: PictureClasses) -> list[str]:
     """One line per class."""
-    return [f"{result.path}: {c.name} {c.probability:.1%}" for c in result.classes]
+    return [f"{result.path}: {full_name(c)} {c.probability:.1%}" for c in result.classes]
 
 
 def as_plain(result: PictureClasses) -> dict[str, Any]:
@@ -55,9 +55,10 @@ def class_table(result: PictureClasses) -> RenderableType:
     table.add_column(overflow="fold")
     for found in result.classes:
         style = score_style(found.probability)
-        name = PATH_SEPARATOR.join(found.path) or found.name
         table.add_row(
-            Text(f"{found.probability:.1%}", style), Text(bar(found.probability), style), name
+            Text(f"{found.probability:.1%}", style),
+            Text(bar(found.probability), style),
+            Text(full_name(found)),
         )
     return Group(Text(str(result.path), "bold"), table, "")
 
@@ -69,6 +70,11 @@ def picture_line(result: PictureClasses, name_width: int) -> Text:
         line.append(f"{found.name} ", "not bold")
         line.append(f"{found.probability:.0%}  ", f"not bold {score_style(found.probability)}")
     return line
+
+
+def full_name(found: Classification) -> str:
+    """The name of a class, behind those of all classes above it where classes form a tree."""
+    return PATH_SEPARATOR.join(found.path) or found.name
 
 
 def bar(value: float) -> str:

@@ -20,7 +20,7 @@ from .classification_report import (
     class_table,
     picture_line,
 )
-from .detector_options import add_execution_options, add_names, add_plan, given_names
+from .detector_options import add_execution_options, add_names, add_pictures, add_plan, given_names
 from .json_output import STANDARD_OUTPUT, add_json_option, json_file
 from .picture_stream import PictureStream
 from .terminal import Terminal
@@ -35,10 +35,7 @@ A_FEW = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The plan, the pictures, and how many classes are told."""
     add_plan(parser)
-    parser.add_argument(
-        "inputs", nargs="+", metavar="IMAGE",
-        help="picture, folder (with those below), or quoted pattern such as 'day-*/**/*.jpg'",
-    )  # fmt: skip
+    add_pictures(parser, "IMAGE")
     add_names(parser)
     parser.add_argument(
         "--top", type=positive, default=5, metavar="K", help="so many classes of each (5)"

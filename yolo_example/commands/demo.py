@@ -21,8 +21,9 @@ from ..detection.tables import detection_table
 from ..evaluation import Evaluation, Interval, evaluate, read_dataset
 from ..model import CFG, NAMES, WEIGHTS
 from ..parsing import DarknetParser
+from ..replacing import make_folder
 from ..scenes import HELD_OUT, render_scene
-from ..scenes.dataset import PICTURE_LIST, make_folder, write_dataset, write_picture
+from ..scenes.dataset import PICTURE_LIST, write_dataset, write_picture
 from ..scenes.scene import HEIGHT, WIDTH
 from .argument_types import natural, positive
 from .command import DONE, FAILED

@@ -14,11 +14,12 @@ from ..detection import PictureResult, Timing, as_lines, draw_detections
 from ..detection.picture_files import find_pictures
 from ..detection.reporting import AnnotatedPaths, JsonList, as_plain, save_picture
 from ..detection.tables import detection_table, name_width, picture_line
-from ..replacing import FileError
+from ..replacing import make_folder
 from .detector_options import (
     add_detection_options,
     add_execution_options,
     add_names,
+    add_pictures,
     add_plan,
     create_detector,
 )
@@ -37,10 +38,7 @@ A_FEW = 5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The plan, the pictures, and what becomes of the detections."""
     add_plan(parser)
-    parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT",
-        help="picture, folder (with those below), or quoted pattern such as 'day-*/**/*.jpg'",
-    )  # fmt: skip
+    add_pictures(parser, "INPUT")
     add_names(parser)
     add_detection_options(parser, threshold=0.25)
     add_json_option(parser, "the detections")
@@ -91,6 +89,8 @@ class _Report:
 
     def add(self, picture: Image.Image, result: PictureResult) -> None:
         """The next result, with its picture."""
+        if self._drawings:
+            make_folder(self._drawings.folder)
         self._objects += len(result.detections)
         if self._is_printing:
             self._print(result)
@@ -124,12 +124,6 @@ class _Report:
             self._terminal.show(picture_line(result, self._name_width))
 
     def _draw(self, picture: Image.Image, result: PictureResult, drawings: AnnotatedPaths) -> None:
-        try:
-            drawings.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(
-                f"{drawings.folder}: the folder cannot be made ({error.strerror})"
-            ) from None
         path = drawings.of(result.path)
         save_picture(draw_detections(picture, result.detections), path)
         if self._is_few:

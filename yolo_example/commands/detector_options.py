@@ -17,6 +17,14 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN", help="made by plugrt build")
 
 
+def add_pictures(parser: argparse.ArgumentParser, metavar: str) -> None:
+    """Declare the pictures, `inputs`."""
+    parser.add_argument(
+        "inputs", nargs="+", metavar=metavar,
+        help="picture, folder (with those below), or quoted pattern such as 'day-*/**/*.jpg'",
+    )  # fmt: skip
+
+
 def add_names(parser: argparse.ArgumentParser) -> None:
     """Declare --names."""
     parser.add_argument(

@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--batch-norm", choices=tuple(EPSILONS), default="opencv",
-        help="what keeps batch normalization finite: 1e-6 below the root (opencv), 1e-6 beside "
-        "it (darknet) or 1e-5 below it (fork)",
+        help=DarknetParser.batch_norm.doc,
     )  # fmt: skip
     parser.add_argument(
         "--cutoff", type=positive, default=0, metavar="N", help="the first N layers only"

@@ -1,7 +1,7 @@
 """Objects in pictures: decoding boxes, drawing and reporting them."""
 
 from ..preparation import Picture, Placement, Preparation, open_picture
-from .boxes import Detection, place_in_picture, suppress_overlaps, to_detections
+from .boxes import Detection, suppress_overlaps, to_detections
 from .detector import DetectionHead, Detector, SuppressionRule, Timing
 from .drawing import draw_detections
 from .reporting import PictureResult, as_json, as_lines
@@ -9,5 +9,5 @@ from .reporting import PictureResult, as_json, as_lines
 __all__ = [
     "Detection", "DetectionHead", "Detector", "Picture", "PictureResult", "Placement",
     "Preparation", "SuppressionRule", "Timing", "as_json", "as_lines", "draw_detections",
-    "open_picture", "place_in_picture", "suppress_overlaps", "to_detections",
+    "open_picture", "suppress_overlaps", "to_detections",
 ]  # fmt: skip

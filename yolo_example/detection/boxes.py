@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,30 +13,22 @@ from .._kernels import ffi, lib
 from ..layers import MOST_BOXES, NMS_KINDS
 from ..preparation import Placement
 
-CENTRE_X, CENTRE_Y, WIDTH, HEIGHT, SCORE, CLASS = range(6)
+SCORE, CLASS = 4, 5
+"""Where a row has these."""
+
+EVERYWHERE = Placement()
+"""Of a picture that fills the network's input."""
 
 GREEDY_POWER = 0.6
 
 
-@dataclass(frozen=True)
-class Detection:
+class Detection(NamedTuple):
     """One object. `box` is left, top, right, bottom in pixels of the picture."""
 
     class_index: int
     name: str
     score: float
     box: tuple[float, float, float, float]
-
-
-def place_in_picture(boxes: Array, placement: Placement) -> Array:
-    """Rows of (centre x, centre y, width, height, ...) relative to the network's input, made
-    relative to the picture that lies there. Float32 [count, 6], a copy."""
-    placed = np.array(boxes, np.float32)
-    placed[:, CENTRE_X] = (placed[:, CENTRE_X] - placement.left) / placement.width
-    placed[:, CENTRE_Y] = (placed[:, CENTRE_Y] - placement.top) / placement.height
-    placed[:, WIDTH] /= placement.width
-    placed[:, HEIGHT] /= placement.height
-    return placed
 
 
 def suppress_overlaps(
@@ -67,18 +59,24 @@ def suppress_overlaps(
     return kept[:count]
 
 
-def to_detections(boxes: Array, names: Sequence[str], height: int, width: int) -> list[Detection]:
-    """Boxes relative to a picture of this size as detections, cut to the picture."""
-    rows = boxes.astype(float)
-    half = rows[:, WIDTH:SCORE] / 2
-    centres = rows[:, CENTRE_X:WIDTH]
-    corners = np.concatenate([centres - half, centres + half], axis=1).clip(0, 1)
-    corners *= (width, height, width, height)
+def to_detections(
+    boxes: Array,
+    names: Sequence[str],
+    height: int,
+    width: int,
+    placement: Placement = EVERYWHERE,
+) -> list[Detection]:
+    """Rows of `DetectionLayer.decode` as detections in a picture of this size, which lies so in
+    the network's input; what is outside the picture is cut off."""
+    rows = np.ascontiguousarray(boxes, np.float32)
+    corners = np.empty((len(rows), 4))
+    place = (placement.left, placement.top, placement.width, placement.height)
+    lib.yolo_find_corners(
+        ffi.from_buffer("float[]", rows.data), len(rows), ffi.new("yolo_placement *", place),
+        width, height, ffi.from_buffer("double[]", corners.data),
+    )  # fmt: skip
+    labels = rows[:, CLASS].astype(int).tolist()
     known = len(names)
-    return [
-        Detection(label, names[label] if label < known else f"class {label}", score, tuple(box))
-        for label, score, box in zip(
-            boxes[:, CLASS].astype(int).tolist(), rows[:, SCORE].tolist(), corners.tolist(),
-            strict=True,
-        )
-    ]  # fmt: skip
+    called = [names[label] if label < known else f"class {label}" for label in labels]
+    scores, places = rows[:, SCORE].tolist(), map(tuple, corners.tolist())
+    return list(map(Detection._make, zip(labels, called, scores, places, strict=True)))

@@ -13,9 +13,10 @@ from plugrt import Engine
 from plugrt.plugins import Array, PlanError, PlugrtError
 
 from ..layers import NMS_KINDS
+from ..parsing.class_names import enough_names
 from ..preparation import Batch, Picture, PictureBatches, Placement, Preparation, prepare
 from ..preparation.batches import DEFAULT_BATCH
-from .boxes import Detection, place_in_picture, suppress_overlaps, to_detections
+from .boxes import Detection, suppress_overlaps, to_detections
 
 DEFAULT_NMS = "default"
 DEFAULT_BETA = 0.6
@@ -79,12 +80,7 @@ class Detector:
     ) -> None:
         self._heads = _detection_layers(engine)
         layer = next(iter(self._heads.values()))
-        if names and len(names) < layer.classes:
-            raise PlugrtError(
-                f"{len(names)} names are given, but the plan has {layer.classes} classes; give "
-                "the names the net was trained with"
-            )
-        self.names = tuple(names) or layer.names
+        self.names = enough_names(names, layer.classes) or layer.names
         self.letter_box = layer.letter_box if letter_box is None else letter_box
         self._suppression = _suppression(self._heads, nms_kind)
         self._batches = PictureBatches(engine, batch_size=batch_size, threads=threads)
@@ -157,7 +153,7 @@ class Detector:
     ) -> Iterator[list[Detection]]:
         for index, (placement, size) in enumerate(zip(batch.placements, batch.sizes, strict=True)):
             boxes = self.boxes(batch.outputs, threshold, overlap, index)
-            yield to_detections(place_in_picture(boxes, placement), self.names, *size)
+            yield to_detections(boxes, self.names, *size, placement)
 
 
 def _detection_layers(engine: Engine) -> dict[str, DetectionHead]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plugrt.plugins import ModelError
 
-LARGEST_FILE = 16 << 20
+from ..text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,7 @@ def read_renaming(path: Path) -> dict[str, str]:
 
     Raises ModelError naming file and line.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(f"{path}: the file is too large for names")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: byte offset {error.start} is not UTF-8 text") from None
+    text = read_text(path, "names", "a file with lines NAME = NAME")
     found: dict[str, str] = {}
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.partition("#")[0].strip()

@@ -11,13 +11,13 @@ from plugrt.plugins import ModelError
 from ..detection.picture_files import pictures_below
 from ..parsing.cfg_reader import read_key_values
 from ..parsing.class_names import read_data_file
+from ..text_files import read_text
 from .dataset_yaml import DatasetYaml, read_dataset_yaml
 from .labels import LabelledBox, label_path, read_labels
 
 DEFAULT_SPLIT = "val"
 DATA_KEYS = {"val": "valid"}
 """Darknet's words in `.data` files where they differ."""
-LARGEST_FILE = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -114,17 +114,8 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _in_list(path: Path) -> list[Path]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(f"{path}: the file is too large for a list of pictures")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ModelError(
-            f"{path}: not a text file; give a folder with images and labels, a .data or .yaml "
-            "file, or a list of pictures"
-        ) from None
+    wanted = "a folder with images and labels, a .data or .yaml file, or a list of pictures"
+    text = read_text(path, "a list of pictures", wanted)
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         if entry := line.strip():

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from plugrt.plugins import ModelError
 
+from ..text_files import read_text
+
 VALUES = 5
 ROUNDING = 1e-4
 """So far beyond 0 and 1 a number may be, for what the writer's rounding did."""
-LARGEST_FILE = 16 << 20
 PICTURE_FOLDERS = ("images", "JPEGImages")
 
 
@@ -46,14 +47,7 @@ def read_labels(path: Path) -> tuple[LabelledBox, ...]:
 
     Raises ModelError naming file and line when it cannot be read or a line is malformed.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(f"{path}: the file is too large for labels")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: byte offset {error.start} is not UTF-8 text") from None
+    text = read_text(path, "labels", "a file with a line per object: class, centre and size")
     return tuple(
         _labelled_box(path, number, line.split())
         for number, line in enumerate(text.splitlines(), start=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from plugrt.plugins import Array, Shape, ShapeError, Stream, TensorDesc, attribu
 from .._kernels import ffi, lib
 from .detection_layer import DetectionLayer, collect_rows
 from .kernels import kernel
+from .native_cells import NativeCells, NativeTree
 from .reference_functions import logistic, softmax
 
-COORDINATES = 4
 COPY: int = lib.YOLO_COPY
 LOGISTIC: int = lib.YOLO_LOGISTIC
 SCALE: int = lib.YOLO_SCALE
@@ -132,55 +133,48 @@ class AnchorLayer(DetectionLayer):
         return [values.reshape(images, channels, height, width)]
 
     def decode(self, values: Array, threshold: float) -> Array:
-        self.check_attributes()
         values = np.ascontiguousarray(values, np.float32)
+        cells = self._cells.get(values.shape) or self._describe(values.shape)
+        given = ffi.from_buffer("float[]", values.data)
+        return collect_rows(
+            lambda rows, capacity: lib.yolo_decode_cells(
+                cells.pointer, given, threshold, cells.scratch(), rows, capacity
+            )
+        )
+
+    @cached_property
+    def _cells(self) -> dict[tuple[int, ...], NativeCells]:
+        """By shape of the values. Kept: pictures come one by one, and after the network has run
+        the caches hold little of the interpreter, so that every line it needs is slow."""
+        return {}
+
+    def _describe(self, shape: tuple[int, ...]) -> NativeCells:
+        """The cells of values of this shape, kept for the next call."""
+        self.check_attributes()
         planes = self.planes
         wanted = self.anchor_count * planes.count
-        if values.ndim != 3 or len(values) != wanted:
+        if len(shape) != 3 or shape[0] != wanted:
             raise ShapeError(
                 f"{self.type}: one image's output is [{wanted}, height, width], not "
-                f"{format_shape(values.shape)}"
+                f"{format_shape(shape)}"
             )
-        _, height, width = values.shape
-        sizes = np.ascontiguousarray(self.relative_sizes(height, width), np.float32)
-        tree = self.native_tree()
-        cells = ffi.new(
-            "yolo_cells *",
-            {
-                "values": ffi.from_buffer("float[]", values.data),
-                "anchors": self.anchor_count,
-                "planes": planes.count,
-                "height": height,
-                "width": width,
-                "sizes": ffi.from_buffer("float[]", sizes.data),
-                "step": planes.step,
-                "uncertain": planes.uncertain,
-                "squared": self.squared_sizes,
-                "corner": self.corner,
-                "objectness": planes.objectness,
-                "first_class": planes.first_class,
-                "classes": planes.count - planes.first_class,
-                "tree": ffi.NULL if tree is None else tree.pointer,
-            },
+        _, height, width = shape
+        cells = self._cells[shape] = NativeCells(
+            self.relative_sizes(height, width),
+            self.native_tree(),
+            planes=planes.count,
+            height=height,
+            width=width,
+            step=planes.step,
+            uncertain=planes.uncertain,
+            squared=self.squared_sizes,
+            corner=self.corner,
+            objectness=planes.objectness,
+            first_class=planes.first_class,
+            classes=planes.count - planes.first_class,
         )
-        most = self.anchor_count * height * width * self.classes
-        return collect_rows(
-            most, lambda rows, capacity: lib.yolo_decode_cells(cells, threshold, rows, capacity)
-        )
+        return cells
 
     def native_tree(self) -> NativeTree | None:
         """The tree that chooses classes, where there is one."""
         return None
-
-
-class NativeTree:
-    """A `yolo_tree` with the memory that it points at."""
-
-    def __init__(self, arrays: dict[str, Array], **numbers: float) -> None:
-        kinds = {"i": "int32_t[]", "f": "float[]"}
-        buffers = {
-            name: ffi.from_buffer(kinds[array.dtype.kind], array.data)
-            for name, array in arrays.items()
-        }
-        self.pointer: Any = ffi.new("yolo_tree *", {**buffers, **numbers})
-        self._held = buffers

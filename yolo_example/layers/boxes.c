@@ -65,10 +65,9 @@ static int64_t most_specific(const yolo_tree *tree, const float *classes, int64_
 }
 
 static void add_mapped(best_rows *best, const yolo_cells *cells, const float *box,
-    float objectness, const float *classes, int64_t apart)
+    float objectness, const float *classes, int64_t apart, float *absolute)
 {
     const yolo_tree *tree = cells->tree;
-    float *absolute = tree->scratch;
     for (int64_t c = 0; c < cells->classes; c++) {
         int32_t parent = tree->parents[c];
         absolute[c] = classes[c * apart] * (parent < 0 ? 1.0f : absolute[parent]);
@@ -77,14 +76,14 @@ static void add_mapped(best_rows *best, const yolo_cells *cells, const float *bo
         best_rows_add(best, box, objectness * absolute[tree->map[k]], k);
 }
 
-int64_t yolo_decode_cells(
-    const yolo_cells *cells, float threshold, float *rows, int64_t capacity)
+int64_t yolo_decode_cells(const yolo_cells *cells, const float *values, float threshold,
+    float *scratch, float *rows, int64_t capacity)
 {
     const int64_t area = cells->height * cells->width;
     best_rows best = {rows, capacity, 0, threshold};
     for (int64_t cell = 0; cell < area; cell++)
         for (int64_t n = 0; n < cells->anchors; n++) {
-            const float *v = cells->values + n * cells->planes * area + cell;
+            const float *v = values + n * cells->planes * area + cell;
             float objectness = cells->objectness < 0 ? 1.0f : v[cells->objectness * area];
             if (!(objectness > threshold))
                 continue;
@@ -94,7 +93,7 @@ int64_t yolo_decode_cells(
                 continue;
             const float *classes = v + cells->first_class * area;
             if (cells->tree && cells->tree->map) {
-                add_mapped(&best, cells, box, objectness, classes, area);
+                add_mapped(&best, cells, box, objectness, classes, area, scratch);
             } else if (cells->tree) {
                 best_rows_add(&best, box, objectness, most_specific(cells->tree, classes, area));
             } else {
@@ -129,4 +128,24 @@ int64_t yolo_decode_grid(const float *values, int64_t side, int64_t boxes, int64
                     &best, box, scales[cell * boxes + n] * values[cell * classes + c], c);
         }
     return best.count;
+}
+
+static double share(double value)
+{
+    return value < 0.0 ? 0.0 : value > 1.0 ? 1.0 : value;
+}
+
+void yolo_find_corners(const float *rows, int64_t count, const yolo_placement *picture,
+    double across, double down, double *corners)
+{
+    for (int64_t i = 0; i < count; i++, rows += ROW_VALUES, corners += ROW_COORDINATES) {
+        const double x = ((double)rows[0] - picture->left) / picture->width;
+        const double y = ((double)rows[1] - picture->top) / picture->height;
+        const double half_width = (double)rows[2] / picture->width / 2;
+        const double half_height = (double)rows[3] / picture->height / 2;
+        corners[0] = share(x - half_width) * across;
+        corners[1] = share(y - half_height) * down;
+        corners[2] = share(x + half_width) * across;
+        corners[3] = share(y + half_height) * down;
+    }
 }

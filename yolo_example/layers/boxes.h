@@ -14,13 +14,11 @@ typedef struct yolo_tree {
     const int32_t *ends;     /* [groups]: group k ends before this class */
     const int32_t *map;      /* [mapped]: the classes of interest, or NULL */
     int64_t mapped;
-    float *scratch; /* [classes], with a map only */
-    float least;    /* go down to children while the probability exceeds this */
+    float least; /* go down to children while the probability exceeds this */
 } yolo_tree;
 
 /* How boxes stand in one image's activated values [anchors, planes, height, width]. */
 typedef struct yolo_cells {
-    const float *values;
     int64_t anchors;
     int64_t planes;
     int64_t height;
@@ -39,9 +37,10 @@ typedef struct yolo_cells {
 /* The boxes whose objectness and score exceed `threshold` and whose place is finite, at most
  * `capacity` of them (1 or more), those of the highest scores: rows of x, y, width, height
  * (centre and size, relative to the network's input), score, class.  Returns their number.
- * The order is that of cells, anchors and classes, unless some had to go. */
-int64_t yolo_decode_cells(
-    const yolo_cells *cells, float threshold, float *rows, int64_t capacity);
+ * The order is that of cells, anchors and classes, unless some had to go.  `scratch` is room
+ * for [classes] where the tree has a map, else NULL. */
+int64_t yolo_decode_cells(const yolo_cells *cells, const float *values, float threshold,
+    float *scratch, float *rows, int64_t capacity);
 
 /* The same for a vector of YOLOv1: classes [cells, classes], then scales [cells, boxes], then
  * boxes [cells, boxes, 4], with `side` cells in both directions.  Only the score, not the
@@ -56,5 +55,16 @@ int64_t yolo_decode_grid(const float *values, int64_t side, int64_t boxes, int64
  * no memory for the work. */
 int64_t yolo_suppress(
     const float *rows, int64_t count, float threshold, double power, float *kept);
+
+/* Where a picture lies in the network's input, relative to it: corner and size. */
+typedef struct yolo_placement {
+    double left, top, width, height;
+} yolo_placement;
+
+/* The corners of boxes, given by rows relative to the network's input, in a picture that lies
+ * there, cut to it: left, top, right and bottom as shares of the picture times `across`
+ * (left, right) and `down` (top, bottom). */
+void yolo_find_corners(const float *rows, int64_t count, const yolo_placement *picture,
+    double across, double down, double *corners);
 
 #endif

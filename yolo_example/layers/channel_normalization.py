@@ -8,22 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from plugrt.plugins import (
-    Array,
-    Combination,
-    DataType,
-    Format,
-    LayerPlugin,
-    Shape,
-    ShapeError,
-    Stream,
-    Tactic,
-    TacticRequest,
-    TensorDesc,
-    attribute,
-    format_shape,
-)
+from plugrt.plugins import Array, Shape, ShapeError, Stream, TensorDesc, attribute, format_shape
 
+from .float_layer import FloatLayer
 from .kernels import kernel
 
 KINDS = ("positive", "softmax", "shifted_softmax", "euclidean")
@@ -31,10 +18,8 @@ KINDS = ("positive", "softmax", "shifted_softmax", "euclidean")
 
 EPSILON = 1e-4
 
-IN_PLACE = Tactic("native", may_alias=frozenset({0}))
 
-
-class ChannelNormalization(LayerPlugin):
+class ChannelNormalization(FloatLayer):
     """[N, C, ...] -> the same, float32: what pixels have in their channels, to one size.
 
     `kind` is one of Darknet's: positive, max(x, 0) / (1e-4 + sum of max(x, 0))
@@ -46,7 +31,6 @@ class ChannelNormalization(LayerPlugin):
     """
 
     type = "Darknet.ChannelNormalization"
-    recordable = True
 
     kind = attribute(str, "positive", "what the channels are divided by", allowed=KINDS)
 
@@ -57,16 +41,6 @@ class ChannelNormalization(LayerPlugin):
                 "[N, C, ...]"
             )
         return inputs[0].shape
-
-    def supportsFormat(self, combination: Combination) -> bool:
-        tensors = (*combination.inputs, *combination.outputs)
-        return all(
-            t.dtype is DataType.FLOAT32 and t.format is Format.LINEAR and t.quantization is None
-            for t in tensors
-        )
-
-    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
-        return () if request.epilogue else (IN_PLACE,)
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream

@@ -7,38 +7,33 @@ of them afterwards, by `decode`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from plugrt.plugins import (
-    Array,
-    Combination,
-    DataType,
-    LayerPlugin,
-    Tactic,
-    TacticRequest,
-    attribute,
-)
+from plugrt.plugins import Array, attribute
 
 from .._kernels import ffi
+from .float_layer import FloatLayer
 
 BOX_VALUES = 6
+
+COORDINATES = 4
 
 MOST_BOXES = 1 << 16
 """What `decode` returns at most: a low threshold must not fill the memory with boxes."""
 
+USUAL_BOXES = 1 << 11
+"""What `decode` has memory for at first."""
+
 NMS_KINDS = ("default", "greedynms", "diounms", "cornersnms")
 
-IN_PLACE = Tactic("native", may_alias=frozenset({0}))
 
-
-class DetectionLayer(LayerPlugin):
-    """One input, float32, and an output like it."""
+class DetectionLayer(FloatLayer):
+    """One input and an output like it."""
 
     type = "Darknet.DetectionLayer"
-    recordable = True
 
     classes = attribute(
         int, 20, "number of classes", allowed=lambda n: n > 0, rule="a number above 0"
@@ -68,20 +63,13 @@ class DetectionLayer(LayerPlugin):
         otherwise. Of more than MOST_BOXES those with the highest scores.
         """
 
-    def supportsFormat(self, combination: Combination) -> bool:
-        tensors = (*combination.inputs, *combination.outputs)
-        return super().supportsFormat(combination) and all(
-            t.dtype is DataType.FLOAT32 for t in tensors
-        )
 
-    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
-        return () if request.epilogue else (IN_PLACE,)
-
-
-def collect_rows(most: int, decode: Callable[[Any, int], int]) -> Array:
-    """The rows that `decode(memory, capacity)` writes, `most` or MOST_BOXES at most; it returns
-    their number. Float32 [count, 6]."""
-    # One more than needed: memory that fills up loses the order of cells.
-    rows = np.empty((min(most + 1, MOST_BOXES), BOX_VALUES), np.float32)
-    count = decode(ffi.from_buffer("float[]", rows.data), len(rows))
+def collect_rows(decode: Callable[[Any, int], int]) -> Array:
+    """The rows that `decode(memory, capacity)` writes, MOST_BOXES at most; it returns their number.
+    Float32 [count, 6]."""
+    rows = np.empty((USUAL_BOXES, BOX_VALUES), np.float32)
+    count = decode(ffi.from_buffer("float[]", rows.data), USUAL_BOXES)
+    if count == USUAL_BOXES:  # too many; besides, full memory has lost the order of cells
+        rows = np.empty((MOST_BOXES, BOX_VALUES), np.float32)
+        count = decode(ffi.from_buffer("float[]", rows.data), MOST_BOXES)
     return rows[:count].copy()

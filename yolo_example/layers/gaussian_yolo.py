@@ -8,7 +8,8 @@ import numpy as np
 
 from plugrt.plugins import attribute
 
-from .anchor_layer import COORDINATES, COPY, LOGISTIC, SCALE, Planes
+from .anchor_layer import COPY, LOGISTIC, SCALE, Planes
+from .detection_layer import COORDINATES
 from .masked_anchors import MaskedAnchorLayer
 
 CORNERS = {"center": 0.0, "left_top": 0.5, "right_bottom": -0.5}

@@ -9,8 +9,10 @@ import numpy as np
 
 from plugrt.plugins import Array, ShapeError, attribute
 
-from .anchor_layer import COORDINATES, COPY, LOGISTIC, AnchorLayer, NativeTree, Planes
+from .anchor_layer import COPY, LOGISTIC, AnchorLayer, Planes
 from .class_tree import ClassTree, parents_attribute
+from .detection_layer import COORDINATES
+from .native_cells import NativeTree
 
 
 class Region(AnchorLayer):
@@ -103,15 +105,7 @@ class Region(AnchorLayer):
     def native_tree(self) -> NativeTree | None:
         if self.tree is None:
             return None
-        arrays = {
-            "parents": self.tree.parents,
-            "children": self.tree.children,
-            "ends": self.tree.ends,
-        }
-        if self.map:
-            arrays["map"] = np.asarray(self.map, np.int32)
-            arrays["scratch"] = np.empty(len(self.parents), np.float32)
-        return NativeTree(arrays, mapped=len(self.map), least=self.hier_thresh)
+        return NativeTree(self.tree, self.map, self.hier_thresh)
 
     @classmethod
     def exampleCases(cls) -> list[dict[str, Any]]:

@@ -8,27 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from plugrt.plugins import (
-    Array,
-    Combination,
-    DataType,
-    LayerPlugin,
-    Shape,
-    ShapeError,
-    Stream,
-    Tactic,
-    TacticRequest,
-    TensorDesc,
-    attribute,
-    format_shape,
-)
+from plugrt.plugins import Array, Shape, ShapeError, Stream, TensorDesc, attribute, format_shape
 
 from .class_tree import ClassTree, parents_attribute
-from .detection_layer import IN_PLACE
+from .float_layer import FloatLayer
 from .kernels import kernel
 
 
-class TreeSoftmax(LayerPlugin):
+class TreeSoftmax(FloatLayer):
     """[N, classes] through softmax over the children of every class: probabilities given the
     parent. Float32. `probabilities` makes absolute ones of them.
 
@@ -36,7 +23,6 @@ class TreeSoftmax(LayerPlugin):
     """
 
     type = "Darknet.TreeSoftmax"
-    recordable = True
 
     parents = parents_attribute("the parent of every class", required=True)
     names: attribute[tuple[str, ...]] = attribute(
@@ -60,15 +46,6 @@ class TreeSoftmax(LayerPlugin):
                 f"needs [N, {wanted}]"
             )
         return shape
-
-    def supportsFormat(self, combination: Combination) -> bool:
-        tensors = (*combination.inputs, *combination.outputs)
-        return super().supportsFormat(combination) and all(
-            t.dtype is DataType.FLOAT32 for t in tensors
-        )
-
-    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
-        return () if request.epilogue else (IN_PLACE,)
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream

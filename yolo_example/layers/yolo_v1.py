@@ -10,11 +10,9 @@ import numpy as np
 from plugrt.plugins import Array, Shape, ShapeError, Stream, TensorDesc, attribute, format_shape
 
 from .._kernels import ffi, lib
-from .detection_layer import DetectionLayer, collect_rows
+from .detection_layer import COORDINATES, DetectionLayer, collect_rows
 from .kernels import kernel
 from .reference_functions import softmax
-
-COORDINATES = 4
 
 
 class YoloV1(DetectionLayer):
@@ -87,11 +85,10 @@ class YoloV1(DetectionLayer):
             )
         given = ffi.from_buffer("float[]", values.data)
         return collect_rows(
-            self.side**2 * self.boxes * self.classes,
             lambda rows, capacity: lib.yolo_decode_grid(
                 given, self.side, self.boxes, self.classes, self.square_roots, threshold, rows,
                 capacity,
-            ),
+            )
         )  # fmt: skip
 
     @classmethod

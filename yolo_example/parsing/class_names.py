@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from plugrt.plugins import ModelError
+from plugrt.plugins import ModelError, PlugrtError
 
+from ..text_files import read_text
 from .cfg_reader import read_key_values
-
-LARGEST_FILE = 16 << 20
 
 
 def read_names(path: Path) -> tuple[str, ...]:
@@ -20,6 +20,16 @@ def read_names(path: Path) -> tuple[str, ...]:
     return tuple(name or f"class {index}" for index, name in enumerate(names))
 
 
+def enough_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
+    """The names that a user gives for a plan's classes, or none. Raises PlugrtError for too few."""
+    if names and len(names) < classes:
+        raise PlugrtError(
+            f"{len(names)} names are given, but the plan has {classes} classes; give the names "
+            "the net was trained with"
+        )
+    return tuple(names)
+
+
 def read_text_lines(path: Path, what: str, wanted: str) -> list[str]:
     """The lines of a small text file without blanks round them, and without empty ones at the
     end.
@@ -27,18 +37,7 @@ def read_text_lines(path: Path, what: str, wanted: str) -> list[str]:
     Raises ModelError when the file cannot be read, is not text or is empty; `what` it holds and
     the form in which that is `wanted` are for the message.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelError(f"{path}: the file is too large to hold {what}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ModelError(
-            f"{path}: byte offset {error.start} is not UTF-8 text; give a file with {wanted}"
-        ) from None
+    text = read_text(path, what, f"a file with {wanted}")
     lines = [line.strip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from plugrt.plugins import ShapeError
+
 from ..replacing import FileError
+from .pixels import size_of
 
 BROKEN_EXIF = (SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error)
 
@@ -18,10 +21,11 @@ def open_picture(path: Path) -> Image.Image:
     """The decoded picture in RGB, the way up that its EXIF data say.
 
     Transparency is dropped, and of 16 bits the lower eight are. Raises FileError when it cannot
-    be read or is no picture.
+    be read, is no picture, or has sides that are too long.
     """
     try:
         with Image.open(path) as picture:
+            size_of(picture)
             picture.load()
             _turn_up(picture)
             return _to_rgb(picture)
@@ -29,6 +33,8 @@ def open_picture(path: Path) -> Image.Image:
         raise FileError(
             f"{path}: not a picture in a known format; give a JPEG, PNG or the like"
         ) from None
+    except ShapeError as error:
+        raise FileError(f"{path}: {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise FileError(f"{path}: the picture cannot be read ({reason})") from None

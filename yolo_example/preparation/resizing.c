@@ -1,6 +1,6 @@
 /* Bilinear resizing, change from pixels to planes and scaling in one pass.
  *
- * A task makes some rows of the output, a stretch of columns at a time: source rows are
+ * A stretch of columns is made at a time, a task making some of its rows: source rows are
  * interpolated along the columns into two lines, which the first cache holds, and lines are
  * mixed into rows.  Neighbouring rows often share a line, which then is not made again.
  */
@@ -134,45 +134,54 @@ static void find_columns(columns *found, const yolo_picture *picture, const axis
     }
 }
 
-/* Both neighbours of every place in a row.  Rows wanted later lie too far apart for the
- * processor to foresee, so those of `ahead` are fetched meanwhile. */
-static void gather(
-    uint8_t *first, uint8_t *second, const uint8_t *row, const uint8_t *ahead, const columns *at)
+/* Both neighbours of every place in a row, one behind the other.  Rows wanted later lie too far
+ * apart for the processor to foresee, so those of `ahead` are fetched into the second cache
+ * meanwhile. */
+static void gather(uint8_t *pairs, const uint8_t *row, const uint8_t *ahead, const columns *at)
 {
     const int64_t stride = at->picture->pixel_stride;
+    if (stride == LANES) {
 #pragma GCC unroll 4
-    for (int64_t i = 0; i < at->safe; i++) {
-        const uint8_t *pixel = row + at->first[i];
-        __builtin_prefetch(ahead + at->first[i]);
-        memcpy(first + i * LANES, pixel, LANES);
-        memcpy(second + i * LANES, pixel + stride, LANES);
+        for (int64_t i = 0; i < at->safe; i++) {
+            __builtin_prefetch(ahead + at->first[i], 0, 2);
+            memcpy(pairs + i * 2 * LANES, row + at->first[i], 2 * LANES);
+        }
+    } else {
+        for (int64_t i = 0; i < at->safe; i++) {
+            const uint8_t *pixel = row + at->first[i];
+            __builtin_prefetch(ahead + at->first[i], 0, 2);
+            memcpy(pairs + i * 2 * LANES, pixel, LANES);
+            memcpy(pairs + i * 2 * LANES + LANES, pixel + stride, LANES);
+        }
     }
     for (int64_t i = at->safe; i < at->count; i++) {
         uint8_t pair[2 * LANES] = { 0 };
         const int64_t left = row_bytes(at->picture) - at->first[i];
         memcpy(pair, row + at->first[i], (size_t)limited(left, 0, sizeof pair));
-        memcpy(first + i * LANES, pair, LANES);
-        memcpy(second + i * LANES, pair + stride, LANES);
+        memcpy(pairs + i * 2 * LANES, pair, LANES);
+        memcpy(pairs + i * 2 * LANES + LANES, pair + stride, LANES);
     }
 }
 
 YOLO_CLONES
-static void mix_columns(float *restrict values, const uint8_t *restrict first,
-    const uint8_t *restrict second, const float *restrict a, const float *restrict b,
-    int64_t count)
+static void mix_columns(float *restrict values, const uint8_t *restrict pairs,
+    const float *restrict a, const float *restrict b, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
-        values[i] = a[i] * (float)first[i] + b[i] * (float)second[i];
+        for (int lane = 0; lane < LANES; lane++) {
+            const int64_t k = i * LANES + lane;
+            values[k] = a[k] * (float)pairs[i * 2 * LANES + lane]
+                + b[k] * (float)pairs[i * 2 * LANES + LANES + lane];
+        }
 }
 
 static void make_line(line *made, int64_t row, int64_t ahead, const columns *at)
 {
     const yolo_picture *picture = at->picture;
-    uint8_t first[STRETCH * LANES], second[STRETCH * LANES];
-    gather(first, second, picture->pixels + row * picture->row_stride,
+    uint8_t pairs[STRETCH * 2 * LANES];
+    gather(pairs, picture->pixels + row * picture->row_stride,
         picture->pixels + ahead * picture->row_stride, at);
-    mix_columns(made->values, first, second, at->first_weights, at->second_weights,
-        at->count * LANES);
+    mix_columns(made->values, pairs, at->first_weights, at->second_weights, at->count);
     made->row = row;
 }
 
@@ -241,18 +250,19 @@ typedef struct job {
     int64_t top, bottom, left, right; /* what the picture covers of the output */
 } job;
 
-static void mix_rows(const job *j, int64_t from, int64_t to, int64_t start, int64_t count)
+/* The columns `at`, of which the first is `start`, of rows [from, to). */
+static void mix_rows(
+    const job *j, const columns *at, int64_t from, int64_t to, int64_t start)
 {
-    columns at;
+    const int64_t count = at->count;
     line lines[2];
     lines[0].row = lines[1].row = -1;
     float colors[COLORS][STRETCH];
-    find_columns(&at, j->picture, &j->columns, start - j->place->left, count);
     for (int64_t row = from; row < to; row++) {
         const tap t = tap_of(&j->rows, row - j->place->top);
         const tap next = tap_of(&j->rows, row + 1 - j->place->top);
-        const line *upper = line_of(lines, NULL, t.first, next.first, &at);
-        const line *lower = line_of(lines, upper, t.second, next.second, &at);
+        const line *upper = line_of(lines, NULL, t.first, next.first, at);
+        const line *lower = line_of(lines, upper, t.second, next.second, at);
         float *output = j->output + row * j->width + start;
         const int64_t plane = j->height * j->width;
         float *red = j->channels == 1 ? colors[0] : output;
@@ -315,17 +325,19 @@ void yolo_prepare(const yolo_picture *picture, const yolo_place *place, int inte
     }
     const int64_t tasks = (height + TASK_ROWS - 1) / TASK_ROWS;
     const int team = height * width < WORTH_A_TEAM ? 1 : threads;
+    columns at;
 
+    for (int64_t column = whole.left; column < whole.right; column += STRETCH) {
+        find_columns(&at, picture, &whole.columns, column - place->left,
+            limited(whole.right - column, 0, STRETCH));
 #pragma omp parallel for schedule(dynamic) num_threads(team)
-    for (int64_t task = 0; task < tasks; task++) {
-        const int64_t start = task * TASK_ROWS;
-        const int64_t end = limited(start + TASK_ROWS, 0, height);
-        const int64_t from = limited(start, whole.top, whole.bottom);
-        const int64_t to = limited(end, whole.top, whole.bottom);
-        for (int64_t column = whole.left; from < to && column < whole.right; column += STRETCH) {
-            const int64_t left = whole.right - column;
-            mix_rows(&whole, from, to, column, left < STRETCH ? left : STRETCH);
+        for (int64_t task = 0; task < tasks; task++) {
+            const int64_t start = task * TASK_ROWS;
+            const int64_t end = limited(start + TASK_ROWS, 0, height);
+            mix_rows(&whole, &at, limited(start, whole.top, whole.bottom),
+                limited(end, whole.top, whole.bottom), column);
+            if (column == whole.left)
+                fill_around(&whole, start, end);
         }
-        fill_around(&whole, start, end);
     }
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..replacing import FileError, replacing
+from ..replacing import make_folder, replacing
 from .classes import CLASS_NAMES
 from .scene import HEIGHT, WIDTH, Scene, render_scene
 
@@ -64,11 +64,3 @@ def write_picture(scene: Scene, path: Path) -> None:
     Image.fromarray(scene.pixels).save(data, "PNG", compress_level=1)
     with replacing(path) as file:
         file.write(data.getvalue())
-
-
-def make_folder(folder: Path) -> None:
-    """A folder with those above it. Raises FileError where it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: the folder cannot be made ({error.strerror})") from None

@@ -128,5 +128,6 @@ def test_outputs_that_cannot_be_written(
 ) -> None:
     main(["detect", str(plan), str(picture), "--json", str(tmp_path / "absent" / "out.json")])
     assert "out.json: cannot be written" in capsys.readouterr().err
-    main(["detect", str(plan), str(picture), "--save", str(plan)])
-    assert "net.plan: the folder cannot be made" in capsys.readouterr().err
+    assert "net.plan: the folder cannot be made" in fails(
+        capsys, "detect", plan, picture, "--save", plan
+    )

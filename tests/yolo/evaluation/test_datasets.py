@@ -158,7 +158,7 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
         read_dataset(listed)
     with pytest.raises(ModelError, match="cannot be read"):
         read_dataset(tmp_path / "absent")
-    with pytest.raises(ModelError, match="not a text file"):
+    with pytest.raises(ModelError, match="not UTF-8 text; give a folder"):
         read_dataset(folder / "images/day/0.png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match="there are no pictures"):

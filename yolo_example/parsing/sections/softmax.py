@@ -36,6 +36,12 @@ class Softmax(DarknetLayer):
             raise options.error(
                 "groups", f"groups={self.groups} does not divide the {self.source.size} inputs"
             )
+        names = self.settings.class_names
+        if names and self.groups == 1 and len(names) < self.source.channels:
+            raise options.section.error(
+                f"the result has {self.source.channels} classes, but the file of names "
+                f"{len(names)}; give the names this net was trained with"
+            )
         if self.has_tree or not self.spatial_axis:
             self.output = FeatureShape(self.source.size, flat=True)
 
