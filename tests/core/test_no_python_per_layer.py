@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,11 +55,14 @@ def interpreter_calls(context: ExecutionContext, feeds: Any, outputs: Any) -> tu
             counts[event] += 1
 
     before = sys.getprofile()
+    gc.collect()  # else the finalizers of something else may be counted
+    gc.disable()
     sys.setprofile(count)
     try:
         context.execute(feeds, outputs)
     finally:
         sys.setprofile(before)
+        gc.enable()
     return counts["call"], counts["c_call"]
 
 
