@@ -41,14 +41,14 @@ def kernel_names(sources: list[Path]) -> list[str]:
     return [name for path in sources for name in KERNEL.findall(path.read_text(encoding="utf-8"))]
 
 
-sources = sorted(HERE.glob("*/*.c"))
+sources = sorted([*HERE.glob("*.c"), *HERE.glob("*/*.c")])
 headers = sorted([*HERE.glob("*.h"), *HERE.glob("*/*.h")])
 prototypes = [
     f"int {name}(const void *args, const plugrt_call *call);" for name in kernel_names(sources)
 ]
 
 ffibuilder = FFI()
-ffibuilder.cdef(CALL + "\n".join(prototypes))
+ffibuilder.cdef(CALL + "extern int plugrt_instruction_sets;\n" + "\n".join(prototypes))
 ffibuilder.set_source(
     "plugrt.builtin_layers._kernels",
     "\n".join(['#include "layer_kernel.h"', *prototypes]),

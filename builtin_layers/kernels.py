@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,28 @@ else:
         ffi = lib = None
         _reason = str(error)
 
-__all__ = ["available", "kernel"]
+__all__ = ["INSTRUCTION_SETS", "at_most", "available", "kernel"]
+
+INSTRUCTION_SETS = ("portable", "avx2", "avx512", "avx512_bf16")
+"""enum plugrt_instruction_set in layer_kernel.h."""
 
 
 def available() -> bool:
     """True when the compiled kernels were built and can be loaded."""
     return lib is not None
+
+
+@contextmanager
+def at_most(instruction_set: str) -> Iterator[None]:
+    """Inside, kernels with vector types use no newer instructions than one of INSTRUCTION_SETS:
+    to compare them. Not while kernels run. Raises ValueError."""
+    wanted = INSTRUCTION_SETS.index(instruction_set)
+    before = lib.plugrt_instruction_sets
+    lib.plugrt_instruction_sets = wanted
+    try:
+        yield
+    finally:
+        lib.plugrt_instruction_sets = before
 
 
 @cache

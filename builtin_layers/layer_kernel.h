@@ -35,6 +35,10 @@
 #define TARGET_CLONES
 #endif
 
+/* The newest instruction sets that kernels may use, all unless somebody compares them. */
+enum plugrt_instruction_set { PLUGRT_PORTABLE, PLUGRT_AVX2, PLUGRT_AVX512, PLUGRT_AVX512_BF16 };
+extern int plugrt_instruction_sets;
+
 /* One of name_portable, name_avx2 and name_avx512, the best for this processor: for code with
  * vector types, which are lowered for the instruction set of the file that they stand in. Such a
  * file begins with `#pragma GCC target(...)`; see convolution/direct_avx2.c. */
@@ -42,20 +46,32 @@
 #define BEST_OF(name)                                                                        \
     (plugrt_has_avx512() ? name##_avx512 : plugrt_has_avx2() ? name##_avx2 : name##_portable)
 
+/* As BEST_OF, with name_avx512_bf16, for AVX-512 that multiplies and makes bfloat16, before the
+ * others. */
+#define BEST_WITH_BF16(name) (plugrt_has_avx512_bf16() ? name##_avx512_bf16 : BEST_OF(name))
+
 static inline int plugrt_has_avx512(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512vl");
+    return plugrt_instruction_sets >= PLUGRT_AVX512 && __builtin_cpu_supports("avx512f")
+        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+
+static inline int plugrt_has_avx512_bf16(void)
+{
+    return plugrt_instruction_sets >= PLUGRT_AVX512_BF16 && plugrt_has_avx512()
+        && __builtin_cpu_supports("avx512bf16");
 }
 
 static inline int plugrt_has_avx2(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return plugrt_instruction_sets >= PLUGRT_AVX2 && __builtin_cpu_supports("avx2")
+        && __builtin_cpu_supports("fma");
 }
 #else
 #define BEST_OF(name) name##_portable
+#define BEST_WITH_BF16(name) name##_portable
 #endif
 
 #endif

@@ -107,12 +107,9 @@ typedef void direct_row_function(
     const struct direct_arguments *arguments, const struct direct_row *row);
 
 direct_row_function plugrt_direct_row_8_portable, plugrt_direct_row_16_portable;
-direct_row_function plugrt_depthwise_row_8_portable, plugrt_depthwise_row_16_portable;
 #if defined(__x86_64__)
 direct_row_function plugrt_direct_row_8_avx2, plugrt_direct_row_16_avx2;
 direct_row_function plugrt_direct_row_8_avx512, plugrt_direct_row_16_avx512;
-direct_row_function plugrt_depthwise_row_8_avx2, plugrt_depthwise_row_16_avx2;
-direct_row_function plugrt_depthwise_row_8_avx512, plugrt_depthwise_row_16_avx512;
 #endif
 
 #endif

@@ -1,7 +1,6 @@
-"""Convolution by our own C kernels in float32, with gaps in and out.
+"""Convolution by our own C kernel for every case in float32, with gaps in and out.
 
-The direct kernel takes any case, linear or channels-last; it serves first layers and machines
-without oneDNN. The depthwise kernel takes channels-last tensors.
+It takes any case, linear or channels-last, and serves first layers and machines without oneDNN.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from ..sliding_window import spatial_in_three_dimensions
 from .problem import Candidate, ConvolutionProblem
 
 DIRECT = "direct"
-DEPTHWISE = "depthwise"
-NAMES = (DIRECT, DEPTHWISE)
 
 LAYOUT = "TTTT" + "i" * 6 + "3i3i" + "3i3i3i3i" + "i3f" + "5q5q"
 """struct direct_arguments in direct.h."""
@@ -26,20 +23,17 @@ LAYOUT = "TTTT" + "i" * 6 + "3i3i" + "3i3i3i3i" + "i3f" + "5q5q"
 FEW_CHANNELS = 4
 """Up to so many input channels the direct kernel may beat oneDNN."""
 
-LEAST_DEPTHWISE_CHANNELS = 8
-"""The shortest vector of depthwise.c."""
-
 FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
 
 class DirectConvolution(Candidate):
-    """The loops of direct.c or of depthwise.c."""
+    """The loops of direct.c."""
 
-    def __init__(self, problem: ConvolutionProblem, activation: Activation, name: str) -> None:
+    def __init__(self, problem: ConvolutionProblem, activation: Activation) -> None:
         self._problem = problem
         self._activation = activation
         first = frozenset({0})
-        self.tactic = Tactic(name, strided_inputs=first, strided_outputs=first)
+        self.tactic = Tactic(DIRECT, strided_inputs=first, strided_outputs=first)
 
     def record(
         self,
@@ -50,16 +44,16 @@ class DirectConvolution(Candidate):
     ) -> None:
         problem = self._problem
         source, weights = inputs[0], inputs[1]
-        name, groups = self.tactic.name, problem.groups
+        groups = problem.groups
         block = block_size(output.shape[1] // groups)
         packed = stream.store.pack(
-            ("convolution weights", weights.digest, name, groups, block),
-            lambda: _packed(weights.desc, name, groups, block),
+            ("convolution weights", weights.digest, groups, block),
+            lambda: _packed(weights.desc, groups, block),
         )
         has_bias = problem.bias is not None
         window = problem.window.in_three_dimensions()
         stream.launch(
-            kernels.kernel(f"plugrt_convolution_{name}", LAYOUT),
+            kernels.kernel("plugrt_convolution_direct", LAYOUT),
             source, packed, inputs[2] if has_bias else packed, output,
             int(has_bias), block, source.shape[0], groups,
             source.shape[1] // groups, output.shape[1] // groups,
@@ -72,7 +66,7 @@ class DirectConvolution(Candidate):
 
 
 def candidates(problem: ConvolutionProblem, alone: bool) -> Iterator[DirectConvolution]:
-    """The kernels that fit; not `alone` only those with a chance to be the fastest."""
+    """The kernel if it fits; not `alone` only where it has a chance to be the fastest."""
     activation = activation_of(problem.epilogue)
     if (
         not kernels.available()
@@ -84,21 +78,13 @@ def candidates(problem: ConvolutionProblem, alone: bool) -> Iterator[DirectConvo
     ):
         return
     channels = problem.source.sizes[1]
-    last = problem.has_formats(Format.CHANNELS_LAST, Format.CHANNELS_LAST)
-    if alone and problem.is_depthwise and channels >= LEAST_DEPTHWISE_CHANNELS and last:
-        yield DirectConvolution(problem, activation, DEPTHWISE)
-    elif alone or (problem.groups == 1 and channels <= FEW_CHANNELS):
-        yield DirectConvolution(problem, activation, DIRECT)
+    if alone or (problem.groups == 1 and channels <= FEW_CHANNELS):
+        yield DirectConvolution(problem, activation)
 
 
 def block_size(outputs: int) -> int:
     """Output channels that the kernel computes side by side."""
     return 8 if outputs <= 8 else 16
-
-
-def pack_depthwise(weights: Array) -> Array:
-    """[C, 1, kernel...] -> [kernel, C]."""
-    return np.ascontiguousarray(weights.reshape(weights.shape[0], -1).T.astype(np.float32))
 
 
 def pack(weights: Array, groups: int, block: int) -> Array:
@@ -114,11 +100,9 @@ def pack(weights: Array, groups: int, block: int) -> Array:
     return np.ascontiguousarray(split.transpose(0, 1, 4, 3, 2))
 
 
-def _packed(weights: TensorDesc, name: str, groups: int, block: int) -> Array:
+def _packed(weights: TensorDesc, groups: int, block: int) -> Array:
     if weights.value is None:
         raise ValueError("weights that are packed must be constant")
-    if name == DEPTHWISE:
-        return pack_depthwise(weights.value)
     return pack(weights.value, groups, block)
 
 

@@ -24,7 +24,16 @@ from .. import numpy_fallback
 from ..quantised_arguments import is_quantised, weights_quantization
 from ..scratchpad import expected_threads
 from ..sliding_window import SlidingWindow
-from . import direct_kernel, matrix_product, onednn_convolution, rewrite, siblings, winograd
+from . import (
+    depthwise_kernel,
+    direct_kernel,
+    matrix_product,
+    onednn_convolution,
+    rewrite,
+    shallow_kernel,
+    siblings,
+    winograd,
+)
 from .problem import Candidate, ConvolutionProblem
 from .reference import convolve
 
@@ -114,6 +123,8 @@ class Convolution(LayerPlugin):
             return False
         if is_quantised(source, weights, output):
             return source.format is output.format is Format.CHANNELS_LAST
+        if shallow_kernel.takes(source, weights, output, self.groups):
+            return True
         if numpy_fallback.is_narrow_float((source, weights, output)):
             return source.format is output.format
         if not numpy_fallback.is_float32((source, weights, output)):
@@ -180,15 +191,21 @@ class Convolution(LayerPlugin):
 def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterator[Candidate]:
     """The way with the tactic's name; without one every way that might be the fastest, a good
     guess first."""
+    count = 0
+    for shallow in shallow_kernel.candidates(problem, tactic):
+        count += 1
+        yield shallow
     quantised = is_quantised(problem.source, problem.weights, problem.output)
     if not problem.is_float32 and not quantised and not problem.is_narrow:
         return
-    count = 0
     for source in (onednn_convolution.candidates, matrix_product.candidates):
         for candidate in source(problem, tactic):
             # Plain matrix products over copied windows lose against direct loops.
             count += "gemm" not in candidate.tactic.name
             yield candidate
     yield from winograd.candidates(problem, tactic)
-    if tactic is None or tactic in direct_kernel.NAMES:
+    for depthwise in depthwise_kernel.candidates(problem, tactic):
+        count += 1
+        yield depthwise
+    if tactic in (None, direct_kernel.DIRECT):
         yield from direct_kernel.candidates(problem, alone=not count)

@@ -107,15 +107,13 @@ LAYER_KERNEL(plugrt_convolution_winograd)
         .input = plugrt_address(call, a->input),
         .weights = plugrt_address(call, a->weights),
         .bias = a->has_bias ? plugrt_address(call, a->bias) : NULL,
-        .program = plugrt_address(call, a->epilogue.program),
+        .tensors = plugrt_epilogue_tensors(&a->epilogue, call),
         .output = plugrt_address(call, a->output),
         .positions = (a->tile + 2) * (a->tile + 2),
         .blocks = (a->channels + WINOGRAD_BLOCK - 1) / WINOGRAD_BLOCK,
         .tile_rows = (a->output_size[0] + a->tile - 1) / a->tile,
         .tile_columns = (a->output_size[1] + a->tile - 1) / a->tile,
     };
-    for (int k = 0; k < WINOGRAD_OPERANDS; k++)
-        state.operand[k] = plugrt_address(call, a->epilogue.operand[k]);
     const int64_t tiles = (int64_t)a->batch * state.tile_rows * state.tile_columns;
     const int64_t count = (tiles + a->block_tiles - 1) / a->block_tiles;
     const int64_t chunks = (a->block_tiles + WINOGRAD_CHUNK - 1) / WINOGRAD_CHUNK;

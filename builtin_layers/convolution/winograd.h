@@ -16,30 +16,14 @@
 #ifndef PLUGRT_CONVOLUTION_WINOGRAD_H
 #define PLUGRT_CONVOLUTION_WINOGRAD_H
 
-#include "activation.h"
-#include "layer_kernel.h"
+#include "block_epilogue.h"
 
 enum {
-    WINOGRAD_BLOCK = 16, /* channels that lie side by side in every format */
+    WINOGRAD_BLOCK = CHANNEL_BLOCK,
     WINOGRAD_PANEL = 32,
     WINOGRAD_CHUNK = 14,
-    WINOGRAD_OPERANDS = 4,
-    WINOGRAD_PROGRAM_BYTES = 8192,
     WINOGRAD_POSITION = WINOGRAD_CHUNK * WINOGRAD_BLOCK, /* a chunk's inputs at one position */
     WINOGRAD_PRODUCT = WINOGRAD_CHUNK * WINOGRAD_PANEL, /* a chunk's products at one position */
-};
-
-/* What happens to the outputs: an activation, then perhaps the sum with operand 0, then another
- * activation; then perhaps a pointwise program, which reads them and all operands. */
-struct winograd_epilogue {
-    struct activation first, second;
-    int32_t adds_operand;
-    int32_t is_vector[WINOGRAD_OPERANDS]; /* one value per output channel */
-    int32_t program_bytes; /* 0 where there is none */
-    plugrt_kernel run; /* plugrt_pointwise, and */
-    plugrt_ref program; /* its arguments for an output of three dimensions; see winograd_finish.c */
-    plugrt_ref operand[WINOGRAD_OPERANDS];
-    int64_t stride[WINOGRAD_OPERANDS][4];
 };
 
 struct winograd_arguments {
@@ -53,15 +37,14 @@ struct winograd_arguments {
     int32_t input_size[2], output_size[2], before[2];
     int64_t input_stride[4]; /* image, block of 16 channels, row, pixel; in elements */
     int64_t output_stride[4];
-    struct winograd_epilogue epilogue;
+    struct block_epilogue epilogue;
 };
 
 /* What the steps of one call need. */
 struct winograd_call {
     const struct winograd_arguments *arguments;
     const float *input, *weights, *bias;
-    const float *operand[WINOGRAD_OPERANDS];
-    const void *program; /* of the epilogue */
+    struct epilogue_tensors tensors;
     float *output;
     int positions, blocks; /* blocks of channels */
     int tile_rows, tile_columns; /* of one image */

@@ -21,11 +21,11 @@ from ...plugins import (
     TensorView,
 )
 from .. import kernels
-from ..activation import Activation
 from ..scratchpad import expected_threads
+from . import block_epilogue as epilogues
+from .block_epilogue import BlockEpilogue, block_epilogue, block_strides
 from .problem import Candidate, ConvolutionProblem
 from .winograd_blocking import WinogradBlocking, blocking, tile_count
-from .winograd_epilogue import OPERANDS, WinogradEpilogue, program_array, winograd_epilogue
 
 PREFIX = "winograd:"
 
@@ -34,7 +34,7 @@ TILES = (4, 2)
 
 FORMATS = (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16)
 
-LAYOUT = "TTTTT" + "i" * 8 + "2i2i2i" + "4q4q" + "i3fi3f" + "i4ii" + "QT" + "TTTT" + "16q"
+LAYOUT = "TTTTT" + "i" * 8 + "2i2i2i" + "4q4q" + epilogues.LAYOUT
 """struct winograd_arguments in winograd.h."""
 
 WEIGHTS_LAYOUT = "TTiii"
@@ -51,7 +51,7 @@ class WinogradConvolution(Candidate):
     """F(tile x tile, 3 x 3)."""
 
     def __init__(
-        self, problem: ConvolutionProblem, cut: WinogradBlocking, epilogue: WinogradEpilogue
+        self, problem: ConvolutionProblem, cut: WinogradBlocking, epilogue: BlockEpilogue
     ) -> None:
         self._problem = problem
         self._cut = cut
@@ -83,13 +83,6 @@ class WinogradConvolution(Candidate):
             ("winograd weights", weights.digest, cut.tile),
             lambda: pack(weights.desc, cut.tile, stream.thread_count),
         )
-        program = stream.store.pack(
-            ("winograd program", epilogue.program), lambda: program_array(epilogue)
-        )
-        operands = [inputs[position] for position in epilogue.operands]
-        absent = [packed] * (OPERANDS - len(operands))
-        flags = [*map(int, epilogue.vectors), *[0] * len(absent)]
-        strides = [step for view in operands for step in _strides(view.desc)]
         has_bias = problem.bias is not None
         stream.launch(
             kernels.kernel("plugrt_convolution_winograd", LAYOUT),
@@ -97,10 +90,8 @@ class WinogradConvolution(Candidate):
             cut.tile, int(has_bias), threads, cut.block_tiles, int(cut.is_shared),
             source.shape[0], source.shape[1], output.shape[1],
             source.shape[2:], output.shape[2:], problem.window.before,
-            _strides(source.desc), _strides(output.desc),
-            *_activation(epilogue.first), *_activation(epilogue.second),
-            int(bool(operands) and not epilogue.program), flags, len(epilogue.program),
-            epilogue.run, program, *operands, *absent, strides,
+            block_strides(source.desc), block_strides(output.desc),
+            *epilogue.arguments(stream, inputs, output, packed),
         )  # fmt: skip
 
     def _cut_for(self, workspace: TensorView) -> tuple[WinogradBlocking, int]:
@@ -127,7 +118,7 @@ def candidates(
     tiles = [tile for tile in TILES if tactic in (None, name_of(tile))]
     if not tiles:
         return
-    epilogue = winograd_epilogue(problem.epilogue, problem.inputs, problem.output)
+    epilogue = block_epilogue(problem.epilogue, problem.inputs, problem.output)
     if epilogue is None:
         return
     for tile in tiles:
@@ -176,16 +167,3 @@ def _has_a_chance(problem: ConvolutionProblem, tile: int) -> bool:
         return False
     batch, _, *spatial = problem.output.sizes
     return tile != min(TILES) or batch * tile_count(spatial, max(TILES)) <= MANY_TILES
-
-
-def _activation(activation: Activation) -> tuple[int, tuple[float, float, float]]:
-    return activation.kind, activation.parameters
-
-
-def _strides(desc: TensorDesc) -> tuple[int, int, int, int]:
-    """Image, block of 16 channels, row, pixel; zeros for a vector."""
-    if desc.rank == 1:
-        return 0, 0, 0, 0
-    per_image, per_channel, per_row, per_pixel = desc.element_strides
-    blocked = desc.format is Format.CHANNELS_BLOCKED_16
-    return per_image, per_channel * (1 if blocked else 16), per_row, per_pixel

@@ -156,7 +156,8 @@ void NAMED3(plugrt_winograd_output, TILE, SUFFIX)(const struct winograd_call *ca
             const int block = (channel + k) / WINOGRAD_BLOCK, lane = k % WINOGRAD_BLOCK;
             const float *products = product + t * WINOGRAD_PANEL + k;
             const float *operand = a->epilogue.adds_operand
-                ? call->operand[0] + from + block * a->epilogue.stride[0][1] + lane
+                ? (const float *)call->tensors.operand[0] + from
+                    + block * a->epilogue.stride[0][1] + lane
                 : NULL;
             float *output = call->output + to + block * a->output_stride[1] + lane;
             VECTOR bias = {0};

@@ -819,7 +819,8 @@ class LayerHelpers:
     ) -> Layer:
         """Pieces of `sizes` along `axis`, one output each. ONNX Split.
 
-        Output k is a view where its piece is one gapless range of memory. Blocked formats take
+        Output k is a view where its piece is one gapless range of memory, or one of channels and its
+        readers take gaps. Blocked formats take
         pieces of whole channel blocks. Raises ShapeError when the sizes do not add up to the axis.
 
         Args:

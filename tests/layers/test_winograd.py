@@ -169,7 +169,7 @@ def test_sums(rng: Any, name: str, outputs: int) -> None:
     layer = Convolution(padding=(1, 1, 1, 1))
     residual = rng.standard_normal((2, outputs, 15, 18)).astype(np.float32)
     inputs, output = described(layer, data, [residual], LAST)
-    made = winograd.winograd_epilogue(epilogue, inputs, output)
+    made = winograd.block_epilogue(epilogue, inputs, output)
     assert made is not None
     assert (made.program == b"") == (program == b"")
     check(layer, data, epilogue=epilogue, operands=[residual])

@@ -5,25 +5,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from plugrt.builtin_layers.convolution import winograd
+from plugrt.builtin_layers.convolution import (
+    depthwise_kernel,
+    direct_kernel,
+    shallow_kernel,
+    winograd,
+)
 from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.sliding_window import SlidingWindow
 
 from .problem import Method, Problem
 
-PREFIX = winograd.PREFIX
+
+def first_layers(problem: Problem, tactic: str | None) -> Iterator[Method]:
+    """For images as they come."""
+    yield from shallow_kernel.candidates(_as_the_library_sees(problem), tactic)
 
 
-def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
-    """Those that fit; with a tactic's name the one of this name."""
+def windows(problem: Problem, tactic: str | None) -> Iterator[Method]:
+    """For 3x3 windows."""
+    yield from winograd.candidates(_as_the_library_sees(problem), tactic)
+
+
+def by_channel(problem: Problem, tactic: str | None) -> Iterator[Method]:
+    """Where every channel has a filter of its own."""
+    yield from depthwise_kernel.candidates(_as_the_library_sees(problem), tactic)
+
+
+def anything(problem: Problem, tactic: str | None, is_needed: bool) -> Iterator[Method]:
+    """Where little else fits."""
+    if tactic in (None, direct_kernel.DIRECT):
+        yield from direct_kernel.candidates(_as_the_library_sees(problem), is_needed)
+
+
+def _as_the_library_sees(problem: Problem) -> ConvolutionProblem:
     window = problem.window
-    yield from winograd.candidates(
-        ConvolutionProblem(
-            problem.inputs, problem.source, problem.weights, problem.bias, problem.output,
-            SlidingWindow(
-                window.size, window.strides, window.dilations, window.before, window.after
-            ),
-            problem.groups, problem.epilogue, problem.threads,
-        ),
-        tactic,
+    return ConvolutionProblem(
+        problem.inputs, problem.source, problem.weights, problem.bias, problem.output,
+        SlidingWindow(window.size, window.strides, window.dilations, window.before, window.after),
+        problem.groups, problem.epilogue, problem.threads,
     )  # fmt: skip

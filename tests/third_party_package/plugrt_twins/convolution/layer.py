@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from plugrt.builtin_layers.convolution import shallow_kernel
 from plugrt.builtin_layers.convolution.siblings import joined_siblings
 from plugrt.plugins import (
     Array,
@@ -30,7 +31,7 @@ from plugrt.plugins import (
 from ..numpy_path import NUMPY, are_plain, record_reference, tactics
 from ..onednn_support import planned_threads
 from ..windows import Window
-from . import by_direct_kernel, by_library, by_onednn, eight_bits
+from . import by_library, by_onednn, eight_bits
 from .folding import fold
 from .problem import Method, Problem, is_narrow
 
@@ -116,6 +117,8 @@ class Convolution(LayerPlugin):
             return source.format is output.format is Format.CHANNELS_LAST
         if scaled:
             return False
+        if shallow_kernel.takes(source, weights, output, self.groups):
+            return True
         if is_narrow(source, weights, output, None):
             return source.format is output.format
         if source.dtype is not DataType.FLOAT32 or output.dtype is not DataType.FLOAT32:
@@ -172,20 +175,24 @@ class Convolution(LayerPlugin):
 
 def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
     """Every way that might be the fastest; with a tactic's name those of its family."""
+    good = False
+    for method in by_library.first_layers(problem, tactic):
+        good = True
+        yield method
     in_8_bits = eight_bits.fits(problem.source, problem.weights, problem.output)
     narrow = is_narrow(problem.source, problem.weights, problem.output, problem.bias)
     if not (problem.is_float32 or in_8_bits or narrow):
         return
-    good = False
     for prefix, family in by_onednn.FAMILIES.items():
         if tactic is None or tactic.startswith(prefix):
             for method in family(problem):
                 good = good or "gemm" not in method.tactic.name
                 yield method
-    if tactic is None or tactic.startswith(by_library.PREFIX):
-        yield from by_library.methods(problem, tactic)
-    if tactic is None or tactic in by_direct_kernel.NAMES:
-        yield from by_direct_kernel.methods(problem, is_needed=not good)
+    yield from by_library.windows(problem, tactic)
+    for method in by_library.by_channel(problem, tactic):
+        good = True
+        yield method
+    yield from by_library.anything(problem, tactic, is_needed=not good)
 
 
 def _correlate(points: Array, filters: Array) -> Array:
