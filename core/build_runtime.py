@@ -6,6 +6,7 @@ from cffi import FFI
 
 # cffi_modules runs this file from the repository's root, to which sources must be relative.
 FOLDER = "core/devices/cpu"
+HEADERS = ("runner", "control_flow", "host_callback")
 HERE = Path(__file__).resolve().parent / "devices" / "cpu"
 
 
@@ -33,18 +34,23 @@ typedef struct plugrt_ref {
     uint64_t offset;
 } plugrt_ref;
 """
+    + declarations("affinity.h")
+    + declarations("cache_state.h")
     + declarations("command_list.h")
+    + declarations("runner.h")
     + declarations("control_flow.h")
     + 'extern "Python" int plugrt_call_python(void *handle, const plugrt_call *call);'
 )
 ffibuilder.set_source(
     "plugrt.core._runtime",
-    '#include "command_list.h"\n#include "control_flow.h"\n#include "host_callback.h"\n',
+    "".join(f'#include "{name}.h"\n' for name in HEADERS),
     sources=[f"{FOLDER}/{path.name}" for path in sorted(HERE.glob("*.c"))],
     depends=[f"{FOLDER}/{path.name}" for path in sorted(HERE.glob("*.h"))],
     include_dirs=[FOLDER, "plugins/native"],
     libraries=["m"],
-    extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"],
+    # -fopenmp shares libgomp, hence its threads, with oneDNN and the kernels.
+    extra_compile_args=["-std=gnu11", "-O2", "-fopenmp", "-Wall", "-Wextra"],
+    extra_link_args=["-fopenmp"],
 )
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from ... import plugins
 from ...plugins import DataType, PlugrtError, ShapeError
-from ..devices.cpu import CpuDevice
+from ..devices.cpu import CpuDevice, release_team
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
+from ..explanation import Explanation
 from ..graph import Network
 from ..graph.build_descs import Concretise, Storage
 from ..graph.concrete_shapes import check_shapes
@@ -20,10 +20,13 @@ from ..passes.fuse import fuse_epilogues
 from ..passes.patching import remove_dead_layers
 from ..passes.precision import keep_float, lower_precision
 from ..passes.simplify import simplify
-from ..tuning.timer import Timer
-from ..tuning.timing_cache import TimingCache
+from ..runtime.planned import PlannedNetwork
+from ..tuning.candidates import GROWTH, Limits
+from .alternatives import apply_alternatives
 from .config import BuilderConfig
 from .finish import Finisher
+from .measuring import finish_tuning, network_timer, open_timing_cache
+from .network_timer import NetworkTimer
 from .profiles import SizeProfile, concrete_shape, size_profile
 
 
@@ -40,40 +43,44 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     formats = list(device.formats())
     profile = size_profile(network, config)
     report: list[str] = []
-    cache, cache_file = _timing_cache(config, device)
-    timer = Timer(
-        cache, config.threads, network.registry, config.tune != "off", report.append
-    )
-
+    cache = open_timing_cache(config, device.fingerprint(), report.append)
     others = _other_sizes(network, profile)
     working = copy_network(network)
     simplify(working, report.append)
-    if config.fusion:
-        fuse_epilogues(
-            working, formats, profile.concretise, config.threads, report.append, others
-        )
-    if config.precision in ("int8", "best"):
-        lower_precision(working, formats, profile.concretise, config.threads, report.append)
-    else:
-        keep_float(working)
-    remove_dead_layers(working)
     storages = _storages(config.precision, device, report.append)
-    finisher = Finisher(
-        storages, profile, config.threads, timer, config.max_workspace_size, report.append,
-        others,
-    )  # fmt: skip
-    planned = finisher.finish(working)
-    if cache_file is not None and timer.measured:
-        cache.save(cache_file)
+    timer = network_timer(config, working, cache, storages, report.append)
+
+    def plan(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
+        if config.fusion:
+            fuse_epilogues(part, formats, profile.concretise, config.threads, tell, others)
+        if config.precision in ("int8", "best"):
+            lower_precision(part, formats, profile.concretise, config.threads, tell)
+        else:
+            keep_float(part)
+        remove_dead_layers(part)
+        finisher = Finisher(
+            storages, profile, config.threads, timer, _limits(config), tell, others,
+        )  # fmt: skip
+        return finisher.finish(part)
+
+    if config.fusion and config.tune != "off":
+        measure = NetworkTimer(
+            lambda part: plan(part, lambda line: None), cache, config.threads, profile.concretise
+        )
+        apply_alternatives(working, measure.seconds, profile.concretise, report.append)
+    planned = plan(working, report.append)
+    tuning = finish_tuning(config, timer, cache, report.append)
+    release_team()
     info = EngineInfo(
         fingerprint=dict(device.fingerprint()),
         threads=config.threads,
         precision=config.precision,
-        profiles=_limits(profile),
+        profiles=_ranges(profile),
         api_version=plugins.API_VERSION,
         metadata=_metadata(network),
     )
-    return Engine(planned, info, report=report)
+    explanation = Explanation.of(working, report, tuning)
+    return Engine(planned, info, report=report, explanation=explanation)
 
 
 def _storages(
@@ -127,22 +134,12 @@ def _other_sizes(network: Network, profile: SizeProfile) -> list[Concretise]:
     return [partial(concrete_shape, sizes=sizes) for sizes in others]
 
 
-def _limits(profile: SizeProfile) -> dict[str, tuple[int, int, int]]:
+def _limits(config: BuilderConfig) -> Limits:
+    return Limits(config.max_workspace_size, GROWTH if config.memory == "low" else None)
+
+
+def _ranges(profile: SizeProfile) -> dict[str, tuple[int, int, int]]:
     return {
         name: (profile.minimum[name], profile.optimum[name], profile.maximum[name])
         for name in sorted(profile.limited)
     }
-
-
-def _timing_cache(
-    config: BuilderConfig, device: CpuDevice
-) -> tuple[TimingCache, Path | None]:
-    given = config.timing_cache
-    if isinstance(given, TimingCache):
-        return given, None
-    if given is None:
-        return TimingCache(device.fingerprint()), None
-    path = Path(given)
-    if path.is_dir():
-        raise PlugrtError(f"timing cache {path} is a folder; give a file name")
-    return TimingCache.load(path, device.fingerprint()), path

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
 from ...plugins import PlugrtError, ShapeError
+from ..tuning.progress import Progress
 from ..tuning.timing_cache import TimingCache
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "best")
-TUNING = ("fast", "off")
+TUNING = ("fast", "full", "off")
+MEMORY = ("normal", "low")
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,29 @@ class BuilderConfig:
     tensors that have a scale (`tensor.set_quantization`) in 8 bits where layers can; best
     allows all of these.
     `max_workspace_size`: bytes of scratch memory one layer may use; None means any.
+    `memory`: low leaves out ways to run whose packed weights are larger than the network's
+    own, as Winograd's are, where a layer has others.
     `profiles`: a ShapeProfile per input with symbolic sizes. `max_batch_size` is shorthand
     for the size on axis 0: from 1 to it, best at it. Without either, any size runs and
     tactics are chosen for 1.
     `threads`: team size that tactics are chosen for, and the contexts' default.
-    `tune`: fast measures the candidates of every layer; off decides by rules.
+    `tune`: fast measures the candidates of every layer; full measures longer, the unlikely
+    ones too, and the best whole networks; off decides by rules.
+    `tune_time`: seconds after which nothing more is measured and rules decide; None: no limit.
+    `progress`: is called with a `TuningProgress` after every measurement.
     `fusion`: False keeps every layer on its own (for comparisons and profiles).
     `timing_cache`: a TimingCache, or a file to read and update.
     """
 
     precision: str = "fp32"
     max_workspace_size: int | None = None
+    memory: str = "normal"
     profiles: Mapping[str, ShapeProfile] = field(default_factory=dict)
     max_batch_size: int | None = None
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     tune: str = "fast"
+    tune_time: float | None = None
+    progress: Callable[[Progress], None] | None = None
     fusion: bool = True
     timing_cache: Union[TimingCache, Path, str, None] = None  # noqa: UP007
 
@@ -55,12 +65,15 @@ class BuilderConfig:
         for name, value, allowed in (
             ("precision", self.precision, PRECISIONS),
             ("tune", self.tune, TUNING),
+            ("memory", self.memory, MEMORY),
         ):
             if value not in allowed:
                 known = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
                 raise PlugrtError(f"{name}={value!r} is not available; use {known}")
         if self.threads < 1:
             raise PlugrtError(f"threads={self.threads} is not possible; use 1 or more")
+        if self.tune_time is not None and not self.tune_time >= 0:
+            raise PlugrtError(f"tune_time={self.tune_time} is not possible; give seconds, or None")
         if self.max_batch_size is not None and self.max_batch_size < 1:
             raise ShapeError(f"max_batch_size={self.max_batch_size} is not possible; use 1 or more")
         if self.max_workspace_size is not None and self.max_workspace_size < 0:

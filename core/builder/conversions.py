@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...plugins import Format, PlugrtError
+from ..explanation import CONVERSION, Note
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
 from ..tuning.assignment import Option
-from ..tuning.candidates import Candidate, Place, candidates
+from ..tuning.candidates import Candidate, Place, candidates, place_of
 from ..tuning.conversions import conversion_path
+from ..tuning.timer import Timer
+from .choice_notes import place_text
 
 
 class Conversions:
@@ -18,8 +21,10 @@ class Conversions:
 
     def __init__(
         self, network: Network, declared: Mapping[Tensor, Place], concretise: Concretise,
-        threads: int,
-    ) -> None:
+        threads: int, timer: Timer, report: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._timer = timer
+        self._report = report
         self._network = network
         self._declared = declared
         self._concretise = concretise
@@ -71,7 +76,26 @@ class Conversions:
             )
         layer.kernel = found.kernel
         layer.plugin.setTactic(found.tactic)
+        self._tell(layer, role, found)
         return layer
+
+    def _tell(self, layer: Layer, role: str, found: Candidate) -> None:
+        before, after = found.inputs[0], found.outputs[0]
+        if before is None:
+            return
+        seconds = self._timer.conversion_seconds(
+            replace(before, value=None), role, place_of(before), place_of(after)
+        )
+        places = [place_text(before), place_text(after)]
+        text = f"{role}s {layer.present_inputs[0].name} from {places[0]} to {places[1]}"
+        known = None if self._timer.knows_nothing else seconds
+        facts = {
+            "tactic": found.tactic.name, "kernel": found.kernel, "seconds": known, "runs": True,
+            "inputs": places[:1], "outputs": places[1:], "candidates": [],
+        }  # fmt: skip
+        if known is not None:
+            text += f", {known * 1e6:.1f} us"
+        self._report(Note(layer.name, CONVERSION, text, **facts))
 
     def _candidate(self, layer: Layer) -> Candidate | None:
         (source,), (result,) = layer.present_inputs, layer.outputs

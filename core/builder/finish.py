@@ -11,13 +11,16 @@ from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from ..graph.concrete_shapes import check_shapes
 from ..graph.naming import naming_layer
-from ..passes.copying import graph_attributes
+from ..passes.copying import copy_network, graph_attributes
 from ..runtime.planned import PlannedNetwork
 from ..runtime.recorder import is_barrier
-from ..tuning.assignment import Assignment, Option
+from ..tuning.assignment import Assignment, Choice, Option
+from ..tuning.candidates import Candidate, Limits
 from ..tuning.narrow_constants import NarrowConstants
 from ..tuning.timer import Timer
+from .choice_notes import chosen_note
 from .conversions import Conversions, declared_places
+from .finalists import Finalists
 from .profiles import SizeProfile
 from .sharing import Sharing
 
@@ -29,13 +32,13 @@ class Finisher:
 
     def __init__(
         self, storages: list[Storage], profile: SizeProfile, threads: int, timer: Timer,
-        max_workspace_size: int | None, report: Report, others: Sequence[Concretise] = (),
+        limits: Limits, report: Report, others: Sequence[Concretise] = (),
     ) -> None:
         self._storages = storages
         self._profile = profile
         self._threads = threads
         self._timer = timer
-        self._limit = max_workspace_size
+        self._limits = limits
         self._report = report
         self._others = others
 
@@ -53,19 +56,53 @@ class Finisher:
         self._copy_behind_barriers(network, is_body)
         concretise = self._profile.concretise
         assignment = Assignment(
-            network, self._storages, concretise, self._threads, self._timer, self._limit,
+            network, self._storages, concretise, self._threads, self._timer, self._limits,
             self._others,
         )  # fmt: skip
         choice = assignment.solve()
+        if self._timer.is_thorough and not is_body and not bodies:
+            choice = self._finalists(network, assignment).best()
+        for layer, option in choice.items():
+            self._report(chosen_note(layer, option, assignment.considered[layer]))
+        return self._complete(
+            network, choice, assignment.accumulating, assignment.constants, bodies, self._report
+        )
+
+    def _complete(
+        self, network: Network, choice: Choice, accumulating: Mapping[Layer, list[Candidate]],
+        constants: NarrowConstants, bodies: Mapping[int, PlannedNetwork], report: Report,
+    ) -> PlannedNetwork:  # fmt: skip
+        """Carry out the choice for every layer, and decide what depends on it; in place."""
+        concretise = self._profile.concretise
         declared = declared_places(network)
         for layer, option in choice.items():
-            self._apply(network, layer, option, assignment.constants)
-        Conversions(network, declared, concretise, self._threads).insert(choice)
-        sharing = Sharing(network, sizes, concretise, self._timer, self._report)
-        aliasing = sharing.decide(assignment.accumulating)
+            self._apply(network, layer, option, constants)
+        Conversions(
+            network, declared, concretise, self._threads, self._timer, report
+        ).insert(choice)
+        sharing = Sharing(network, self._all_sizes(network), concretise, self._timer, report)
+        aliasing = sharing.decide(accumulating)
         for layer in network.layers:
             self._configure(layer)
         return PlannedNetwork(network, aliasing, bodies)
+
+    def _finalists(self, network: Network, assignment: Assignment) -> Finalists:
+        def complete(choice: Choice) -> PlannedNetwork:
+            copy = copy_network(network)
+            twin = {layer.name: layer for layer in copy.layers}
+            return self._complete(
+                copy, {twin[layer.name]: option for layer, option in choice.items()},
+                {twin[layer.name]: c for layer, c in assignment.accumulating.items()},
+                assignment.constants, {}, lambda line: None,
+            )  # fmt: skip
+
+        inputs = {
+            tensor.name: build_desc(tensor.desc, Storage(), self._profile.concretise)
+            for tensor in network.inputs
+        }
+        return Finalists(
+            assignment, self._timer, complete, inputs, self._threads, self._report
+        )
 
     @staticmethod
     def _check_body(network: Network, sizes: list[Mapping[str, int]]) -> None:
@@ -131,10 +168,6 @@ class Finisher:
                 layer.set_input(index, constants.tensor(network, tensor, desc))
         for tensor, desc in zip(layer.outputs, candidate.outputs, strict=True):
             tensor.dtype, tensor.format = desc.dtype, desc.format
-        chosen = dict.fromkeys(
-            f"{d.dtype.value} {d.format.value}" for d in candidate.outputs
-        )
-        self._report(f"{layer.name}: {candidate.tactic.name} ({', '.join(chosen)})")
 
     # ---- sizes and configure --------------------------------------------------------------
 

@@ -17,6 +17,10 @@ from ..runtime.buffers import allocate
 from .dims_codec import MAXIMUM_RANK, MAXIMUM_SIZE
 from .plain import choice, integer, items, refuse, row
 
+SMALL = 16384
+"""Constants of so many bytes, mostly biases, are read as they are at every call. They are copied:
+in the mapped file each would keep up to two megabytes of packed weights beside it in memory."""
+
 _TYPES = tuple(member.value for member in DataType)
 
 
@@ -44,7 +48,7 @@ class ConstantWriter:
 def read_constants(table: Any, section: memoryview, what: str) -> list[Array]:
     """The arrays, as read-only views of the section.
 
-    They are copied only where the section itself is not aligned in memory. Raises PlanError
+    Small ones are copied, and all where the section is not aligned in memory. Raises PlanError
     when the table and the section do not fit each other.
     """
     described = items(table, what, _entry)
@@ -91,4 +95,9 @@ def _array(
     stored = memory[start : start + count * dtype.itemsize]
     if dtype is DataType.BOOL and stored.size and int(stored.max()) > 1:
         raise PlanError(f"{what}: a bool is neither 0 nor 1; build the plan again")
+    if 0 < stored.nbytes <= SMALL:
+        copy = allocate(stored.nbytes)
+        copy[...] = stored
+        copy.flags.writeable = False
+        stored = copy
     return stored.view(dtype.numpy).reshape(shape)

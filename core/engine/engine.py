@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Union
 
 from ...plugin_registry import Registry
 from ...plugins import LayerPlugin, PlanError, PlugrtError, TensorDesc
 from ..atomic_file import write_atomically
-from ..devices.cpu import CpuDevice, warn_without_onednn
+from ..devices.cpu import Affinity, CpuDevice, Runner, warn_without_onednn
+from ..explanation import Explanation
 from ..graph import Layer
 from ..graph.naming import naming_layer
 from ..runtime.context import ExecutionContext
 from ..runtime.planned import PlannedNetwork
+from ..runtime.shape_recording import Schedule
 from ..runtime.weight_store import PackedWeights
 from .plan import EngineInfo, read_plan, revalidate_tactics, write_plan
 
@@ -30,13 +33,17 @@ class Engine:
     """
 
     def __init__(
-        self, planned: PlannedNetwork, info: EngineInfo, report: Sequence[str] = ()
-    ) -> None:
+        self, planned: PlannedNetwork, info: EngineInfo, report: Sequence[str] = (),
+        release: Callable[[], None] = lambda: None,
+        explanation: Explanation | None = None,
+    ) -> None:  # fmt: skip
         self.planned = planned
         self.info = info
         self.report = tuple(report)
         """What the build did to each layer, line by line; empty for a loaded engine."""
-        self._packed = PackedWeights()
+        self.explanation = explanation or Explanation()
+        """The same as data, layer by layer; empty for a loaded engine."""
+        self._packed = PackedWeights(release)
         self._initialised: list[Layer] = []
         self._closed = False
         warn_without_onednn()
@@ -59,7 +66,7 @@ class Engine:
 
     @classmethod
     def load(cls, path: PathLike, registry: Registry | None = None) -> Engine:
-        """Load a plan file; weights stay memory-mapped.
+        """Load a plan file; weights stay memory-mapped, and those that were packed leave memory.
 
         Raises PlanError for a damaged or newer file, and for plug-ins that are not
         installed, naming their distribution and version.
@@ -73,31 +80,54 @@ class Engine:
         except OSError as error:
             raise PlanError(f"plan {os.fspath(path)} cannot be read: {error.strerror}") from None
         try:
-            return cls._from_view(memoryview(mapped), registry)
+            return cls._from_view(
+                memoryview(mapped), registry, lambda: mapped.madvise(mmap.MADV_DONTNEED)
+            )
         except PlanError as error:
             raise PlanError(f"{os.fspath(path)}: {error}") from error.__cause__
 
     @classmethod
-    def _from_view(cls, view: memoryview, registry: Registry | None) -> Engine:
+    def _from_view(
+        cls, view: memoryview, registry: Registry | None,
+        release: Callable[[], None] = lambda: None,
+    ) -> Engine:  # fmt: skip
         registry = registry if registry is not None else Registry.default()
         planned, info = read_plan(view, registry)
         foreign = dict(CpuDevice().fingerprint()) != dict(info.fingerprint)
         notes = revalidate_tactics(planned, registry, foreign, info)
-        return cls(planned, info, notes or ())
+        release()  # checksums have read everything
+        return cls(planned, info, notes or (), release)
 
     # ---- use ------------------------------------------------------------------------------
 
-    def create_context(self, threads: int | None = None) -> ExecutionContext:
+    def create_context(
+        self, threads: int | None = None, *, processors: Sequence[int] | None = None,
+        spin_seconds: float = 0.0,
+    ) -> ExecutionContext:  # fmt: skip
         """A context with its own memory. `threads` is its team size, by default the build's.
 
-        Raises PlugrtError for less than one thread, or when the engine is closed.
+        `processors` pins the team's threads during calls, one processor each in this order.
+        `spin_seconds` keeps the team awake for so long after each call, on processors that
+        others then miss: for calls that come at intervals, as a camera's pictures do. A thread
+        of the context's own makes the calls then, which costs tens of microseconds each.
+
+        Raises PlugrtError for less than one thread, processors that this process may not use,
+        a negative time, and when the engine is closed.
         """
         if self._closed:
             raise PlugrtError("the engine is closed; load it again")
         count = self.info.threads if threads is None else threads
         if count < 1:
             raise PlugrtError(f"threads={count} is not possible; use 1 or more")
-        return ExecutionContext(self.planned, self._packed, count, self._limits(), engine=self)
+        if not 0 <= spin_seconds < inf:
+            raise PlugrtError(f"spin_seconds={spin_seconds} is not possible; use 0 or more")
+        schedule = Schedule(
+            None if processors is None else Affinity(processors),
+            Runner(count, spin_seconds) if spin_seconds else None,
+        )
+        return ExecutionContext(
+            self.planned, self._packed, count, self._limits(), engine=self, schedule=schedule
+        )
 
     @property
     def inputs(self) -> dict[str, TensorDesc]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
+from ..explanation import Note
 from ..graph import Layer, Network, Tensor
 from ..graph.naming import naming_layer
 from .copying import graph_attributes
@@ -32,7 +33,8 @@ def merge_equal_layers(network: Network, report: Callable[[str], None]) -> bool:
         for mine, kept in zip(list(layer.outputs), twin.outputs, strict=True):
             network.replace_tensor(mine, kept)
         network.remove_layer(layer)
-        report(f"{layer.name}: computes the same as {twin.name}")
+        text = f"computes the same as {twin.name}"
+        report(Note(layer.name, "merged", text, layer=twin.name))
         changed = True
     return changed
 

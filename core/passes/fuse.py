@@ -20,6 +20,7 @@ from ...plugins import (
     TacticRequest,
 )
 from ...plugins.expression import inputs_of, rename
+from ..explanation import Note
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, float_desc
 from ..graph.naming import naming_layer
@@ -43,6 +44,7 @@ def fuse_epilogues(
         for layer in list(network.layers):
             while layer in network.layers and fusion.absorb(layer, earlier_too):
                 pass
+    fusion.explain_the_rest()
 
 
 class _Region(NamedTuple):
@@ -66,6 +68,8 @@ class _Fusion:
         self._sizes = sizes
         self._threads = threads
         self._report = report
+        self._refused: set[tuple[Layer, Layer]] = set()
+        """(layer, the one behind it) where no tactic takes both."""
 
     def absorb(self, layer: Layer, earlier_too: bool) -> bool:
         """Take over the layer behind `layer`, if all agree. Of two layers that could take a
@@ -76,13 +80,27 @@ class _Fusion:
         if not earlier_too and self._later_one_takes(region):
             return False
         if not self._accepted(region):
-            self._report(
-                f"{region.consumer.name}: {layer.plugin.type} {layer.name} has no tactic that "
-                "takes it"
-            )
+            self._refuse(region)
             return False
         self._fuse(region)
         return True
+
+    def _refuse(self, region: _Region) -> None:
+        layer, consumer = region.layer, region.consumer
+        if (layer, consumer) not in self._refused:
+            self._refused.add((layer, consumer))
+            text = f"{layer.plugin.type} {layer.name} has no tactic that takes it"
+            self._report(Note(consumer.name, "not fused", text, layer=layer.name))
+
+    def explain_the_rest(self) -> None:
+        """Say of every pointwise layer that is left, and that nobody was asked about, why."""
+        asked = {consumer for _, consumer in self._refused}
+        for layer in self._network.layers:
+            with naming_layer(layer.name, layer.plugin, "pointwise()"):
+                is_pointwise = layer.plugin.pointwise() is not None
+            if is_pointwise and layer not in asked and len(layer.outputs) == 1:
+                text = f"a layer of its own: {_why_alone(layer)}"
+                self._report(Note(layer.name, "not fused", text))
 
     def _later_one_takes(self, region: _Region) -> bool:
         """Whether the maker of an operand, which runs later, can take the consumer: by then the
@@ -133,7 +151,8 @@ class _Fusion:
         layer.epilogue = layer.epilogue.then(step)
         layer.append_inputs(operands)
         layer.fused.append(consumer.name)
-        self._report(f"{consumer.name}: fused into {layer.name}")
+        text = f"fused into {layer.name}"
+        self._report(Note(consumer.name, "fused", text, layer=layer.name))
         network.replace_tensor(result, output)
         output.dtype, output.shape = result.dtype, result.shape
         output.quantization = result.quantization
@@ -142,6 +161,33 @@ class _Fusion:
         here = network.layers.index(layer)
         if any(t.producer in network.layers[here:] for t in operands if t.producer is not None):
             network.sort_layers()
+
+
+def _why_alone(layer: Layer) -> str:
+    """Why none of the layers before a pointwise one could be asked to take it."""
+    reasons = []
+    for tensor in layer.present_inputs:
+        before = tensor.producer
+        if tensor.is_constant:
+            continue
+        if before is None:
+            reasons.append(f"{tensor.name} comes from outside")
+        elif tensor.only_consumer is None:
+            others = [use.name for use in dict.fromkeys(tensor.uses) if use is not layer]
+            others += ["whoever uses the network"] if tensor.is_output else []
+            readers = " and ".join(others) or "twice by it"
+            reasons.append(f"{tensor.name} is also read by {readers}")
+        elif tensor.shape != layer.output.shape:
+            reasons.append(f"{tensor.name} is broadcast")
+        elif len(before.outputs) > 1:
+            reasons.append(f"{before.name} has several outputs")
+        elif len(before.epilogue.steps) >= MAXIMUM_STEPS:
+            reasons.append(f"{before.name} has taken {MAXIMUM_STEPS} steps already")
+        elif not _keeps_numbers(before, layer):
+            reasons.append(f"{tensor.name} holds whole numbers, which storing may cut off")
+        else:
+            reasons.append(f"what else it reads depends on {tensor.name}")
+    return "; ".join(reasons) or "it reads constants alone"
 
 
 def _region(layer: Layer) -> _Region | None:

@@ -57,6 +57,25 @@ def apply_patch(network: Network, patch: Patch) -> bool:
 
     Raises PluginError when the patch does not fit (a bug of the layer that proposed it).
     """
+    descs, added = _outputs_and_cost(patch)
+    removed = sum(
+        layer_cost([t.desc for t in layer.present_inputs], [t.desc for t in layer.outputs])
+        for layer in layers_replaced(network, patch)
+    )
+    if added >= removed:
+        return False
+    _commit(network, patch, descs)
+    return True
+
+
+def commit_patch(network: Network, patch: Patch) -> None:
+    """Apply a patch whatever it costs. Raises PluginError when it does not fit."""
+    descs, _ = _outputs_and_cost(patch)
+    _commit(network, patch, descs)
+
+
+def _outputs_and_cost(patch: Patch) -> tuple[list[list[TensorDesc]], int]:
+    """What the new layers write, and the cost of running them."""
     descs: list[list[TensorDesc]] = []
 
     def desc_of(tensor: AnyTensor | None) -> TensorDesc | None:
@@ -80,10 +99,7 @@ def apply_patch(network: Network, patch: Patch) -> bool:
         mine, theirs = old.desc, desc_of(replacement)
         if theirs is None or (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
             raise PluginError(f"a patch replaces {old.name!r} ({mine}) by {theirs}")
-    if added >= _cost_removed(network, patch):
-        return False
-    _commit(network, patch, descs)
-    return True
+    return descs, added
 
 
 def _constant_type(tensor: NewTensor) -> tuple[DataType, Shape, Array]:
@@ -92,15 +108,14 @@ def _constant_type(tensor: NewTensor) -> tuple[DataType, Shape, Array]:
     return DataType.of(tensor.value.dtype), tensor.value.shape, tensor.value
 
 
-def _cost_removed(network: Network, patch: Patch) -> int:
-    """Cost of the layers that nobody reads once the patch is applied."""
+def layers_replaced(network: Network, patch: Patch) -> list[Layer]:
+    """The layers that nobody reads once the patch is applied, in execution order."""
     replaced = {id(old) for old, _ in patch.replacements}
     read_again = {
         id(tensor) for new in patch.layers for tensor in new.inputs if isinstance(tensor, Tensor)
     } | {id(new) for _, new in patch.replacements if isinstance(new, Tensor)}
     sizes = {id(t) for t in network.size_tensors.values()}
-    dead: set[int] = set()
-    total = 0
+    dead: dict[int, Layer] = {}
     for layer in reversed(network.layers):
         unread = all(
             id(t) not in read_again
@@ -112,11 +127,8 @@ def _cost_removed(network: Network, patch: Patch) -> int:
             for t in layer.outputs
         )
         if unread:
-            dead.add(id(layer))
-            total += layer_cost(
-                [t.desc for t in layer.present_inputs], [t.desc for t in layer.outputs]
-            )
-    return total
+            dead[id(layer)] = layer
+    return list(reversed(dead.values()))
 
 
 def _commit(network: Network, patch: Patch, descs: list[list[TensorDesc]]) -> None:

@@ -19,6 +19,7 @@ from ...plugins import (
     format_shape,
 )
 from ...plugins.dims import is_static
+from ..explanation import Note
 from ..graph import Layer, Network, Tensor
 from .common_subexpressions import merge_equal_layers
 from .copying import graph_attributes
@@ -55,13 +56,14 @@ def _rewrite_once(network: Network, passes: list[type[PassPlugin]], report: Repo
             patch = layer.plugin.rewrite(layer)
             applied = patch is not None and apply_patch(network, patch)
         if applied:
-            report(f"{layer.name}: rewritten by {layer.plugin.type}")
+            text = f"rewritten by {layer.plugin.type}"
+            report(Note(layer.name, "rewritten", text, by=layer.plugin.type))
             changed = True
     for graph_pass in passes:
         with _blaming(f"pass {graph_pass.name!r}"):
             for patch in list(graph_pass().run(list(network.layers))):
                 if _is_current(network, patch) and apply_patch(network, patch):
-                    report(f"pass {graph_pass.name}: graph rewritten")
+                    report(Note(f"pass {graph_pass.name}", "rewritten", "graph rewritten"))
                     changed = True
     return changed
 
@@ -98,7 +100,7 @@ def _fold_constants(network: Network, refused: set[Layer], report: Report) -> bo
             fresh = network.add_constant(network.unique_name(f"{tensor.name}.folded"), value)
             fresh.quantization = tensor.quantization
             network.replace_tensor(tensor, fresh)
-        report(f"{layer.name}: computed at build time")
+        report(Note(layer.name, "folded", "computed at build time"))
         changed = True
     if changed:
         remove_dead_layers(network)
@@ -125,7 +127,7 @@ def _constant_outputs(
         values = layer.plugin.reference([None if t is None else t.value for t in inputs])
     except Exception as error:  # the layer may have none, and can still run at every inference
         refused.add(layer)
-        report(f"{layer.name}: not computed at build time: {error}")
+        report(Note(layer.name, "not folded", f"not computed at build time: {error}"))
         return None
     if len(values) != len(outputs):
         raise PluginError(

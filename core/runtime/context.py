@@ -15,7 +15,7 @@ from ...plugins import Array, DeviceError, PlugrtError, ShapeError, format_shape
 from ..devices.cpu.memory import address_of
 from .buffers import allocate
 from .planned import PlannedNetwork
-from .shape_recording import ShapeRecording
+from .shape_recording import Schedule, ShapeRecording
 from .weight_store import PackedWeights
 
 MAXIMUM_SHAPES = 16
@@ -49,8 +49,10 @@ class ExecutionContext:
     def __init__(
         self, planned: PlannedNetwork, packed: PackedWeights, threads: int,
         limits: Mapping[str, tuple[int, int]] | None = None, engine: Owner | None = None,
-    ) -> None:
+        schedule: Schedule = Schedule(),  # noqa: B008 - immutable
+    ) -> None:  # fmt: skip
         self.threads = threads
+        self._schedule = schedule
         self._engine = engine  # else its plug-ins would be terminated once nobody refers to it
         self._closing = self._closed = False
         self._limits = dict(limits or {})
@@ -130,7 +132,9 @@ class ExecutionContext:
         if found is None:
             sizes = self._planned.sizes_of(key)
             self._check_limits(sizes)
-            found = ShapeRecording(self._planned, sizes, self._packed, self.threads)
+            found = ShapeRecording(
+                self._planned, sizes, self._packed, self.threads, self._schedule
+            )
             if found.plan.arena_size > self._arena.nbytes:
                 self._arena = allocate(found.plan.arena_size)
                 self._arena_address = address_of(self._arena)
@@ -153,6 +157,8 @@ class ExecutionContext:
             self._recordings.clear()
             self._arena = allocate(0)
             self._engine = None
+            if self._schedule.runner is not None:
+                self._schedule.runner.close()
 
     def __enter__(self) -> ExecutionContext:
         return self

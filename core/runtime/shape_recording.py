@@ -15,7 +15,14 @@ import numpy as np
 from ...plugins import Array, DeviceError, DimLike, TensorDesc
 from ...plugins.dims import evaluate, evaluate_shape, symbols
 from ...plugins.native import cpu
-from ..devices.cpu import CpuRecording, CpuStream, SlotTable
+from ..devices.cpu import (
+    Affinity,
+    CpuRecording,
+    CpuStream,
+    Runner,
+    SlotTable,
+    release_team,
+)
 from ..devices.cpu.memory import read_int64
 from ..graph import Tensor
 from ..graph.concrete_shapes import check_shapes
@@ -26,6 +33,14 @@ from .weight_store import PackedWeights, RecordingStore
 
 MAXIMUM_VARIANTS = 32
 """Recordings kept of one segment, for different data-dependent sizes."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Where a context's threads run, and which thread replays; None for the caller's choice."""
+
+    affinity: Affinity | None = None
+    runner: Runner | None = None
 
 
 @dataclass
@@ -52,8 +67,9 @@ class ShapeRecording:
 
     def __init__(
         self, planned: PlannedNetwork, sizes: Mapping[str, int], packed: PackedWeights,
-        threads: int,
-    ) -> None:
+        threads: int, schedule: Schedule = Schedule(),
+    ) -> None:  # fmt: skip
+        self._schedule = schedule
         check_shapes(planned.network, sizes)
         self.planned = planned
         self.sizes = dict(sizes)
@@ -154,7 +170,12 @@ class ShapeRecording:
             body_recorder(self.planned.body),
         )  # fmt: skip
         record_layers(stream, self.planned, views, sizes, segment.first, segment.last)
-        return Variant(stream.finish(), [arena, *inputs, *outputs])
+        self._packed.release_constants()
+        if self._threads > 1:  # packing may have started a team on a thread that never replays
+            release_team()
+        recording = stream.finish()
+        recording.affinity, recording.runner = self._schedule.affinity, self._schedule.runner
+        return Variant(recording, [arena, *inputs, *outputs])
 
     def _read(
         self, name: str, tensor: Tensor, arena: int, inputs: Sequence[int],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ...plugins import (
     TensorView,
 )
 from ...plugins.dims import DATA_DEPENDENT, evaluate_shape, symbols
-from ..devices.cpu import CpuRecording, CpuStream, SlotTable
+from ..devices.cpu import CacheState, CpuRecording, CpuStream, SlotTable, Weights
 from .buffers import allocate, from_memory, to_memory
 from .record_layer import record_layer
 from .weight_store import PackedWeights, RecordingStore, digest
@@ -37,6 +38,14 @@ class StandaloneLayer:
     recording: CpuRecording
     outputs: list[tuple[Array, TensorDesc]]
     data_dependent: list[Mapping[int, int]]
+    weights: list[Array]
+    """Constant inputs and their packed forms."""
+    activations: list[Array]
+    """The buffers of the other inputs."""
+
+    def stopwatch(self, where: Weights) -> Callable[[], float]:
+        """A function that runs the layer once, with its weights there, and returns seconds."""
+        return partial(self.recording.time, CacheState(where, self.weights, self.activations))
 
     def __enter__(self) -> StandaloneLayer:
         return self
@@ -124,15 +133,19 @@ def prepare_layer(
     plugin.configure(given, concrete)
     try:
         plugin.initialize()
-        recording, results = _record(
-            plugin, kernel, arrays, described, concrete, threads, packed or PackedWeights()
+        packed = packed or PackedWeights()
+        recording, buffers, results = _record(
+            plugin, kernel, arrays, described, concrete, threads, packed
         )
     except BaseException:
         plugin.terminate()
         raise
+    fixed = [k for k, desc in enumerate(described) if desc is not None and desc.is_constant]
     return StandaloneLayer(
-        plugin, recording, results, [data_dependent_axes(desc) for desc in inferred]
-    )
+        plugin, recording, results, [data_dependent_axes(desc) for desc in inferred],
+        [*packed.arrays, *(buffers[k] for k in fixed)],
+        [buffer for k, buffer in buffers.items() if k not in fixed],
+    )  # fmt: skip
 
 
 def _described(
@@ -151,8 +164,8 @@ def _record(
     plugin: LayerPlugin, kernel: KernelPlugin | None, arrays: Sequence[Array | None],
     inputs: Sequence[TensorDesc | None], outputs: Sequence[TensorDesc], threads: int,
     packed: PackedWeights,
-) -> tuple[CpuRecording, list[tuple[Array, TensorDesc]]]:
-    """The recording, and each output's buffer."""
+) -> tuple[CpuRecording, dict[int, Array], list[tuple[Array, TensorDesc]]]:
+    """The recording, and the buffers of inputs and outputs."""
     slots = SlotTable()
     stream = CpuStream(slots, RecordingStore(packed, slots), threads)
     stream.begin_layer(plugin.type)
@@ -183,7 +196,7 @@ def _record(
         scratch = allocate(size)
         workspace = TensorView(TensorDesc(DataType.UINT8, (size,)), slots.bind(scratch))
     record_layer(stream, plugin, views, out_views, workspace, kernel)
-    return stream.finish(), results
+    return stream.finish(), buffers, results
 
 
 def run_layer(

@@ -21,12 +21,22 @@ def digest(array: Array) -> str:
     return state.hexdigest()
 
 
-class PackedWeights:
-    """The content-addressed buffers of one engine. Thread-safe."""
+RELEASE_BYTES = 4 << 20
+"""Packed bytes after which the memory of what they were made from is given back."""
 
-    def __init__(self) -> None:
+
+class PackedWeights:
+    """The content-addressed buffers of one engine. Thread-safe.
+
+    `release` gives the memory of the constants back, which the system reads again from the
+    plan where somebody needs them: each weight is then in memory in one form only.
+    """
+
+    def __init__(self, release: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.RLock()
         self._arrays: dict[tuple[object, ...], Array] = {}
+        self._release = release
+        self._unreleased = 0
 
     def get(self, key: Sequence[object], make: Callable[[], Array]) -> Array:
         """The buffer for `key`, made by `make` at the first request."""
@@ -34,7 +44,23 @@ class PackedWeights:
             found = self._arrays.get(tuple(key))
             if found is None:
                 found = self._arrays[tuple(key)] = aligned_copy(make())
+                self._unreleased += found.nbytes
+                if self._unreleased >= RELEASE_BYTES:
+                    self.release_constants()
             return found
+
+    def release_constants(self) -> None:
+        """Give back the memory of constants, after something was packed."""
+        with self._lock:
+            if self._unreleased:
+                self._release()
+                self._unreleased = 0
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All packed forms."""
+        with self._lock:
+            return list(self._arrays.values())
 
     @property
     def nbytes(self) -> int:

@@ -7,7 +7,7 @@ none can lower the total, and the cheapest result wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import NoReturn
@@ -16,13 +16,25 @@ from ...plugins import Format, PluginError
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
 from ..graph.naming import naming_layer
-from .candidates import Candidate, Place, candidates, place_of
+from .candidates import Candidate, Limits, Place, candidates, place_of
 from .conversions import conversion_path
 from .narrow_constants import NarrowConstants
 from .timer import Timer
 
 TIE = 0.03
 """Relative difference under which two times count as equal and priority decides."""
+
+FOREIGN = 2.0
+"""How many times slower than in another format a candidate may be and still be of interest, since
+conversions cost too."""
+
+PROMISING = 2.5
+"""How many times slower than the best a candidate may seem and be measured once more: on a busy
+machine that is what losing a processor costs."""
+
+LAUNCH = 1e-6
+"""Seconds that a conversion must save beside its own: one more layer starts the team once more,
+and for small tensors that is more than the times tell apart."""
 
 MAXIMUM_ROUNDS = 10
 
@@ -33,6 +45,7 @@ class Option:
 
     candidate: Candidate
     seconds: float
+    is_measured: bool = False
 
     def input_place(self, index: int) -> Place | None:
         """Where input `index` is read; None where it is absent."""
@@ -44,12 +57,15 @@ class Option:
         return place_of(self.candidate.outputs[index])
 
 
+Choice = dict[Layer, Option]
+
+
 class Assignment:
     """The choice for every layer of one network."""
 
     def __init__(
         self, network: Network, storages: Sequence[Storage], concretise: Concretise,
-        threads: int, timer: Timer, max_workspace_size: int | None = None,
+        threads: int, timer: Timer, limits: Limits = Limits(),  # noqa: B008 - immutable
         others: Sequence[Concretise] = (),
     ) -> None:
         self._network = network
@@ -57,31 +73,45 @@ class Assignment:
         self._storages = storages
         self.constants = NarrowConstants()
         """Narrow copies of weights that candidates were offered."""
-        self._limit = max_workspace_size
-        self._others = others
+        self._limits = limits
         self.accumulating: dict[Layer, list[Candidate]] = {}
         """Candidates that add into an input's buffer; they need decisions made later."""
         self.options: dict[Layer, list[Option]] = {}
+        self.considered: dict[Layer, list[tuple[Candidate, float | None]]] = {}
+        """What each layer's choice was made among, with seconds where they were measured;
+        infinite ones where the candidate could not run."""
+        found: dict[Layer, list[Candidate]] = {}
         for layer in network.layers:
-            with naming_layer(layer.name, layer.plugin, "choosing its tactic"):
-                self.options[layer] = self._options(layer, concretise, threads)
+            with naming_layer(layer.name, layer.plugin, "asking for its tactics"):
+                found[layer] = candidates(
+                    layer, storages, concretise, threads, network.registry, limits, others,
+                    self.constants,
+                )  # fmt: skip
+        self._expect(found)
+        self._measure(found)
+        if timer.measured:
+            self._look_again(found)
+            self._measure(found)
+        self.options = {layer: self.options[layer] for layer in network.layers}
         self._conversions: dict[tuple[int, Place, Place], float] = {}
         self._concretise = concretise
-        self.choice: dict[Layer, Option] = {}
+        self.choice: Choice = {}
+        self.finalists: list[Choice] = []
+        """What `solve` found from each of its starts, without repetitions, the cheapest first."""
 
-    def solve(self) -> dict[Layer, Option]:
+    def solve(self) -> Choice:
         """The cheapest assignment found."""
-        best: dict[Layer, Option] | None = None
-        least = inf
+        found: list[tuple[float, Choice]] = []
         for storage in self._storages:
             self.choice = {
                 layer: min(options, key=lambda o: (_foreign(o, storage), o.seconds))
                 for layer, options in self.options.items()
             }
             total = self._improve()
-            if total < least * (1 - 1e-9):
-                best, least = dict(self.choice), total
-        self.choice = best or {}
+            if all(self.choice != other for _, other in found):
+                found.append((total, dict(self.choice)))
+        self.finalists = [choice for _, choice in sorted(found, key=lambda pair: pair[0])]
+        self.choice = dict(self.finalists[0])
         return self.choice
 
     def _improve(self) -> float:
@@ -141,16 +171,51 @@ class Assignment:
         if key not in self._conversions:
             desc = replace(tensor.desc, shape=self._concretise(tensor.shape), value=None)
             self._conversions[key] = sum(
-                self._timer.conversion_seconds(desc, *step)
+                self._timer.conversion_seconds(desc, *step) + LAUNCH
                 for step in conversion_path(source, target)
             )
         return self._conversions[key]
 
-    def _options(self, layer: Layer, concretise: Concretise, threads: int) -> list[Option]:
-        found = candidates(
-            layer, self._storages, concretise, threads, self._network.registry, self._limit,
-            self._others, self.constants,
-        )  # fmt: skip
+    def _measure(self, found: Mapping[Layer, Sequence[Candidate]]) -> None:
+        """The options of every layer, by times that are known or measured now."""
+        for layer in self._order(found):
+            with naming_layer(layer.name, layer.plugin, "choosing its tactic"):
+                self.options[layer] = self._options(layer, found[layer])
+
+    def _look_again(self, found: Mapping[Layer, Sequence[Candidate]]) -> None:
+        """Measure what seemed fast once more: whatever disturbed the first time may be over."""
+        promising: dict[str, tuple[Layer, Candidate, float]] = {}
+        for layer in self._order(found):
+            times = [(s, c) for c, s in self.considered[layer] if s is not None and s < inf]
+            best = min((seconds for seconds, _ in times), default=inf)
+            near = [candidate for seconds, candidate in times if seconds <= best * PROMISING]
+            for candidate in near if len(near) > 1 else ():
+                key = self._timer.measured_once(layer, candidate)
+                if key is not None:
+                    promising.setdefault(key, (layer, candidate, best))
+        self._timer.meter.expect(len(promising))
+        for key, (layer, candidate, best) in promising.items():
+            self._timer.measure_again(key, layer, candidate, best)
+
+    def _expect(self, found: Mapping[Layer, Sequence[Candidate]]) -> None:
+        """Tell the timer's meter what will be measured, apart from conversions."""
+        keys = {
+            self._timer.is_to_be_measured(layer, candidate)
+            for layer, offered in found.items() if len(offered) > 1
+            for candidate in offered if candidate.tactic.accumulates_into is None
+        }  # fmt: skip
+        self._timer.meter.expect(len(keys - {None}))
+
+    def _order(self, found: Mapping[Layer, Sequence[Candidate]]) -> list[Layer]:
+        """The layers in the order of measuring: where time is limited, large ones first."""
+        layers = self._network.layers
+        if self._timer.meter.limit is None:
+            return layers
+        touched = {layer: max(map(_touched, found[layer]), default=0) for layer in layers}
+        return sorted(layers, key=touched.__getitem__, reverse=True)
+
+    def _options(self, layer: Layer, found: Sequence[Candidate]) -> list[Option]:
+        self.considered[layer] = []
         self.accumulating[layer] = [c for c in found if c.tactic.accumulates_into is not None]
         grouped: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in found:
@@ -159,34 +224,45 @@ class Assignment:
         if not grouped:
             self._refuse(layer)
         several = sum(map(len, grouped.values())) > 1
-        options = [self._fastest(layer, group, several) for group in grouped.values()]
+        options: list[Option] = []
+        for group in grouped.values():
+            best = min((o.seconds for o in options if o.is_measured), default=inf)
+            options.append(self._fastest(layer, group, several, best * FOREIGN))
+        # A guess cannot be compared with a measured time.
+        if any(option.is_measured and option.seconds < inf for option in options):
+            options = [option for option in options if option.is_measured]
         usable = [option for option in options if option.seconds < inf]
         # Where no candidate runs on the timer's random data, real data may still do.
         return usable or [replace(o, seconds=self._rank(o.candidate)) for o in options]
 
     def _refuse(self, layer: Layer) -> NoReturn:
         described = ", ".join(str(t.desc) for t in layer.present_inputs)
-        if self._limit is not None:
+        if self._limits.workspace is not None:
             raise PluginError(
                 f"it has no way to run on {described} within max_workspace_size="
-                f"{self._limit}; allow more, or None"
+                f"{self._limits.workspace}; allow more, or None"
             )
         raise PluginError(
             f"it accepts no type and format for inputs {described}; see supportsFormat() "
             "and getTactics() of its plug-in"
         )
 
-    def _fastest(self, layer: Layer, group: list[Candidate], timed: bool) -> Option:
-        """The best of candidates with equal formats; infinite seconds when none can run."""
+    def _fastest(
+        self, layer: Layer, group: list[Candidate], timed: bool, elsewhere: float
+    ) -> Option:
+        """The best of candidates with equal formats; infinite seconds when none can run. One
+        slower than `elsewhere` will not be chosen."""
         preferred = sorted(group, key=lambda c: (-c.tactic.priority, c.kernel or "", c.tactic.name))
         if not timed:
+            self.considered[layer].append((preferred[0], None))
             return Option(preferred[0], 0.0)
         known: list[Option] = []
         for candidate in preferred:
             least = min((option.seconds for option in known), default=inf)
-            seconds = self._timer.seconds(layer, candidate, least)
+            seconds = self._timer.seconds(layer, candidate, min(least, elsewhere))
+            self.considered[layer].append((candidate, seconds))
             if seconds is not None:
-                known.append(Option(candidate, seconds))
+                known.append(Option(candidate, seconds, is_measured=True))
         if not known:
             return Option(preferred[0], self._rank(preferred[0]))
         least = min(option.seconds for option in known)
@@ -200,9 +276,13 @@ class Assignment:
         rank = {layout: k for k, layout in enumerate(formats)}
         described = [d for d in (*candidate.inputs, *candidate.outputs) if d is not None]
         worst = max((rank[d.format] for d in described if d.rank >= 3), default=0)
-        touched = sum(d.nbytes for d in described)
         slower = 2.0 ** -min(candidate.tactic.priority, 0)
-        return slower * (1 + worst / 10) * touched / 10e9
+        return slower * (1 + worst / 10) * _touched(candidate) / 10e9
+
+
+def _touched(candidate: Candidate) -> int:
+    """Bytes of all inputs and outputs."""
+    return sum(d.nbytes for d in (*candidate.inputs, *candidate.outputs) if d is not None)
 
 
 def _foreign(option: Option, storage: Storage) -> int:

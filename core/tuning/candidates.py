@@ -49,17 +49,29 @@ class Candidate:
 
 Offer = tuple[type[KernelPlugin] | None, Tactic]
 
+GROWTH = 1.05
+"""Growth of weights by packing that a build for little memory still takes: padded channels."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Memory that candidates may use. `workspace`: bytes of scratch memory, None for any;
+    `weight_growth`: see Tactic, None for any; it gives way where nothing else would be left."""
+
+    workspace: int | None = None
+    weight_growth: float | None = None
+
 
 def candidates(
     layer: Layer, storages: Sequence[Storage], concretise: Concretise, threads: int,
-    registry: Registry, max_workspace_size: int | None = None,
+    registry: Registry, limits: Limits = Limits(),
     others: Sequence[Concretise] = (), constants: NarrowConstants | None = None,
 ) -> list[Candidate]:
     """Every accepted assignment of one storage to the inputs and one to the outputs, with each
     of its tactics. Epilogue operands of the output's shape share its storage.
 
     At the sizes of `others` there must be some tactic too where an epilogue has operands, as
-    shapes may be equal by chance; and the limit of scratch memory holds there. `constants`
+    shapes may be equal by chance; and the limit of scratch memory holds there too. `constants`
     makes narrower copies of weights.
     """
     kernels: list[type[KernelPlugin]] = registry.kernels_for(layer.plugin.type)
@@ -85,15 +97,24 @@ def candidates(
                 ):
                     continue
                 for kernel, tactic in offers:
-                    if max_workspace_size is None or all(
-                        _workspace(layer, tactic, kernel, *descs) <= max_workspace_size
+                    if limits.workspace is None or all(
+                        _workspace(layer, tactic, kernel, *descs) <= limits.workspace
                         for descs in ((inputs, outputs), *elsewhere)
                     ):
                         name = None if kernel is None else kernel.name
                         found.append(Candidate(inputs, outputs, tactic, name))
                 if offers:
                     break
-    return list(dict.fromkeys(found))
+    return _slim(list(dict.fromkeys(found)), limits.weight_growth)
+
+
+def _slim(found: list[Candidate], weight_growth: float | None) -> list[Candidate]:
+    """Those whose weights grow no more than that; else those that grow least."""
+    usable = [c.tactic.weight_growth for c in found if c.tactic.accumulates_into is None]
+    if weight_growth is None or not usable:
+        return found
+    most = max(weight_growth, min(usable))
+    return [c for c in found if c.tactic.weight_growth <= most]
 
 
 def _tells_types(plugin: LayerPlugin) -> bool:

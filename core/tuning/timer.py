@@ -1,10 +1,9 @@
-"""Measuring one candidate on the CPU, on its own buffers."""
+"""Measuring one candidate on the CPU, on its own buffers, as it will run in the network."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
@@ -20,65 +19,134 @@ from ...plugins import (
     TensorDesc,
 )
 from ...plugins.expression import to_plain
+from ..devices.cpu import Weights
+from ..explanation import Note
 from ..graph import Layer
 from ..passes.copying import copy_plugin, graph_attributes
 from ..runtime.standalone import StandaloneLayer, prepare_layer
 from ..runtime.weight_store import PackedWeights
 from .candidates import Candidate, Place
+from .effort import FULL, Effort
+from .progress import ProgressMeter
 from .timing_cache import TimingCache
 
-BUDGET = 4e-3
-"""Seconds spent on one candidate after its first run."""
+THOROUGH = " full"
+"""Ends the keys of times that `--tune full` took."""
 
-MINIMUM_RUNS = 8
-
-HOPELESS = 3.0
-"""Times the best candidate's time at which measuring another one is given up."""
+SAMPLES = 1 << 16
+"""Random numbers that activations repeat: no kernel's time depends on more."""
 
 
 class Timer:
-    """Times candidates through a cache; `measure=False` only looks them up."""
+    """Times candidates through a cache; without an `effort` it only looks them up.
+
+    A candidate is timed as it will run: its input just written, its weights as far away as
+    the whole network leaves them (`where`), the team awake.
+    """
 
     def __init__(
-        self, cache: TimingCache, threads: int, registry: Registry, measure: bool,
-        report: Callable[[str], None] = lambda line: None,
-    ) -> None:
+        self, cache: TimingCache, threads: int, registry: Registry, effort: Effort | None,
+        report: Callable[[str], None] = lambda line: None, *,
+        where: Weights = Weights.MEMORY, meter: ProgressMeter | None = None,
+    ) -> None:  # fmt: skip
         self.cache = cache
-        self.measure = measure
+        self.where = where
         self.measured = 0
+        self.meter = meter or ProgressMeter()
+        self._effort = effort
         self._threads = threads
         self._registry = registry
         self._report = report
         self._unusable: set[str] = set()
-        self._random = np.random.default_rng(0)
+        self._skipped: set[str] = set()
+        self._measured_once: set[str] = set()
+        random = np.random.default_rng(0)
+        self._floats = random.standard_normal(SAMPLES, np.float32)
+        self._bits = random.integers(0, 2, SAMPLES)
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether every answer will be None."""
+        return self._effort is None and not self.cache.seconds
+
+    @property
+    def skipped(self) -> int:
+        """Candidates that were not measured because the time was over."""
+        return len(self._skipped)
 
     def seconds(
         self, layer: Layer, candidate: Candidate, best_so_far: float = inf
     ) -> float | None:
         """The candidate's time; None when it is not known and may not be measured, infinite
-        when it cannot run. One that is clearly slower than `best_so_far` is run only twice."""
-        if not self.measure and not self.cache.seconds:
+        when it cannot run. One that is clearly slower than `best_so_far` is soon given up."""
+        if self.knows_nothing:
             return None
         key = self.key(layer.plugin, candidate, layer.epilogue)
-        known = self.cache.seconds.get(key)
+        known = self.known(key)
         if known is not None:
             return known
         if key in self._unusable:
             return inf
-        if not self.measure or graph_attributes(layer.plugin):
+        if self._effort is None or graph_attributes(layer.plugin):
             return None
+        if self.meter.is_over:
+            self._skipped.add(key)
+            return self.cache.seconds.get(key)
+        return self._measure(layer, candidate, key, self._effort, best_so_far)
+
+    def is_to_be_measured(self, layer: Layer, candidate: Candidate) -> str | None:
+        """The key of a time that `seconds` would have to measure."""
+        if self._effort is None or graph_attributes(layer.plugin):
+            return None
+        key = self.key(layer.plugin, candidate, layer.epilogue)
+        return key if self.known(key) is None and key not in self._unusable else None
+
+    def measured_once(self, layer: Layer, candidate: Candidate) -> str | None:
+        """The key of a time that was measured in this build, and not again."""
+        key = self.key(layer.plugin, candidate, layer.epilogue)
+        return key if key in self._measured_once else None
+
+    def measure_again(
+        self, key: str, layer: Layer, candidate: Candidate, best_so_far: float
+    ) -> None:
+        """Measure a candidate for the second time, while there is time; the lesser one counts."""
+        if self._effort is not None and not self.meter.is_over:
+            self._measure(layer, candidate, key, self._effort, best_so_far)
+            self._measured_once.discard(key)
+
+    @property
+    def is_thorough(self) -> bool:
+        """Whether time is no object."""
+        return self._effort is FULL
+
+    def known(self, key: str) -> float | None:
+        """A time from the cache. Thorough tuning trusts no other; else a thorough one is best."""
+        found = self.cache.seconds.get(f"{key}{THOROUGH}")
+        return self.cache.seconds.get(key) if found is None and self._effort is not FULL else found
+
+    def _measure(
+        self, layer: Layer, candidate: Candidate, key: str, effort: Effort, best_so_far: float
+    ) -> float:
         try:
             with self._prepare(layer, candidate) as prepared:
-                best = _best_time(prepared, best_so_far * HOPELESS)
+                best = effort.measure(prepared.stopwatch(self.where), best_so_far)
         except Exception as error:  # of whoever wrote the tactic: the others still run
             self._unusable.add(key)
-            self._report(
-                f"{layer.name}: {candidate.tactic.name} cannot run: {type(error).__name__}: {error}"
-            )
+            text = f"{candidate.tactic.name} cannot run: {type(error).__name__}: {error}"
+            self._report(Note(layer.name, "failed", text, tactic=candidate.tactic.name))
             return inf
-        self.cache.seconds[key] = float(f"{best:.3e}")
+        finally:
+            self.meter.advance()
+        self._measured_once.add(key)
+        return self.remember(key, best)
+
+    def remember(self, key: str, seconds: float) -> float:
+        """Keep a time, as rounded in the cache; the lesser one of two."""
+        stored = f"{key}{THOROUGH}" if self._effort is FULL else key
+        least = min(float(f"{seconds:.3e}"), self.cache.seconds.get(stored, inf))
+        self.cache.seconds[stored] = least
         self.measured += 1
-        return self.cache.seconds[key]
+        return least
 
     def key(self, plugin: LayerPlugin, candidate: Candidate, epilogue: Epilogue) -> str:
         """What a time depends on, readable but for the digest of attributes and epilogue."""
@@ -89,9 +157,11 @@ class Timer:
         name = candidate.tactic.name
         if candidate.kernel:
             name = f"{candidate.kernel}:{name}"
+        has_weights = any(d is not None and d.value is not None for d in candidate.inputs)
+        where = f" weights={self.where.value}" if has_weights else ""
         return (
             f"{plugin.type}/{plugin.version} {tensors} -> {results} {name} "
-            f"threads={self._threads} {state}"
+            f"threads={self._threads} {state}{where}"
         )
 
     def conversion_seconds(
@@ -102,7 +172,7 @@ class Timer:
             replace(desc, dtype=dtype, format=layout, value=None)
             for dtype, layout in (source, target)
         )
-        if not self.measure and not self.cache.seconds:
+        if self.knows_nothing:
             return _guess(before, after)
         plugin = self._registry.by_role(role)()
         layer = Layer(role, plugin, [])
@@ -119,7 +189,7 @@ class Timer:
                 constants.append(index)
                 arrays.append(desc.value)
             else:
-                arrays.append(self._sample(desc))
+                arrays.append(self.sample(desc))
         kernel = None
         if candidate.kernel is not None:
             kernel = self._registry.get("kernels", candidate.kernel)()
@@ -130,27 +200,10 @@ class Timer:
             kernel=kernel, packed=PackedWeights(),
         )  # fmt: skip
 
-    def _sample(self, desc: TensorDesc) -> Array:
-        dtype = desc.dtype.numpy
-        if desc.dtype.is_float:
-            return self._random.standard_normal(desc.sizes, np.float32).astype(dtype)
-        return self._random.integers(0, 2, desc.sizes).astype(dtype)
-
-
-def _best_time(prepared: StandaloneLayer, hopeless: float) -> float:
-    """The fastest of several runs within the budget: the least disturbed one."""
-    clock = time.perf_counter
-    best = inf
-    end = clock() + BUDGET
-    runs = 0
-    while runs < MINIMUM_RUNS or clock() < end:
-        start = clock()
-        prepared.recording.replay()
-        best = min(best, clock() - start)
-        runs += 1
-        if runs == 2 and best > hopeless:
-            break
-    return best
+    def sample(self, desc: TensorDesc) -> Array:
+        """Data for a tensor: floats around 0, whole numbers 0 or 1, legal as indices."""
+        drawn = self._floats if desc.dtype.is_float else self._bits
+        return np.resize(drawn.astype(desc.dtype.numpy), desc.sizes)
 
 
 def _guess(before: TensorDesc, after: TensorDesc) -> float:

@@ -16,6 +16,7 @@ struct symbol {
 static const struct symbol symbols[] = {
     SYMBOL(version),
     SYMBOL(fmt_tag2str),
+    SYMBOL(set_primitive_cache_capacity),
     SYMBOL(engine_create),
     SYMBOL(stream_create),
     SYMBOL(stream_destroy),

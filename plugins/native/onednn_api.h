@@ -39,6 +39,7 @@ typedef struct {
 typedef struct {
     const onednn_version *(*version)(void);
     const char *(*fmt_tag2str)(int tag);
+    int (*set_primitive_cache_capacity)(int capacity);
 
     int (*engine_create)(onednn_engine *engine, int kind, size_t index);
     int (*stream_create)(onednn_stream *stream, onednn_engine engine, unsigned flags);

@@ -18,6 +18,8 @@ from plugrt.core.engine import Engine
 from plugrt.core.graph import Layer, Tensor
 from plugrt.core.runtime.context import ExecutionContext, LayerTime
 from plugrt.core.runtime.runtime import Runtime
+from plugrt.core.runtime.throughput import ThroughputPool
+from plugrt.core.tuning.progress import Progress as TuningProgress
 from plugrt.core.tuning.timing_cache import TimingCache
 from plugrt.network import Network
 from plugrt.plugin_registry import Registry
@@ -60,7 +62,9 @@ __all__ = [
     "ShapeError",
     "ShapeProfile",
     "Tensor",
+    "ThroughputPool",
     "TimingCache",
+    "TuningProgress",
     "build",
     "symbol",
 ]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import plugrt
-from plugrt.commands import bench, build, inspect, plugins, run
+from plugrt.commands import bench, build, inspect, plugins, run, timing_cache
 from plugrt.commands.command_parser import CommandParser, UsageError
 from plugrt.commands.outcome import exit_status
 from plugrt.plugin_registry import Registry
@@ -56,6 +56,7 @@ def create_parser(parsers: Sequence[type[ParserPlugin]] = ()) -> CommandParser:
     run.add_parser(commands)
     inspect.add_parser(commands)
     bench.add_parser(commands, parsers)
+    timing_cache.add_parser(commands)
     plugins.add_parser(commands)
     doctor = commands.add_parser("doctor", help="short for `plugrt plugins doctor`")
     doctor.set_defaults(run=plugins.run_doctor)

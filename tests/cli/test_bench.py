@@ -38,6 +38,39 @@ def test_model(toy, succeeds):
     )  # fmt: skip
     assert "x 3x5" in printed
     assert "items/s" in printed
+    assert "unoptimised" in printed
+
+
+def test_a_model_is_compared_with_itself_unoptimised(toy, tmp_path, succeeds):
+    file = tmp_path / "results.json"
+    model = ("bench", toy, "--sizes", "16,8,8", "--seconds", "0.02", "--json", file)
+    printed = succeeds(*model, "--precision", "bf16", "--threads", 1)
+    found = json.loads(file.read_text())
+    plain = found["unoptimised"]
+    assert (found["precision"], plain["precision"]) == ("bf16", "fp32")
+    assert found["inputs"] == plain["inputs"]
+    assert plain["threads"] == 1
+    gain = plain["latency"]["median"] / found["latency"]["median"]
+    (line,) = (line for line in printed.splitlines() if line.startswith("latency, median"))
+    assert line.split()[-1] == f"{gain:.2f}x"
+    assert f"{plain['latency']['median'] * 1e3:.3f} ms" in line
+    printed = succeeds(*model, "--no-comparison")
+    assert "unoptimised" not in printed
+    assert "unoptimised" not in json.loads(file.read_text())
+
+
+@pytest.mark.parametrize("is_plan", [False, True])
+def test_throughput_mode(toy, small_plan, tmp_path, succeeds, is_plan):
+    file = tmp_path / "results.json"
+    printed = succeeds(
+        "bench", small_plan if is_plan else toy, "--seconds", "0.05", "--throughput",
+        "--contexts", 3, "--batch", 2, "--json", file,
+    )  # fmt: skip
+    pool = json.loads(file.read_text())["throughput_mode"]
+    assert (pool["contexts"], pool["threads"]) == (3, 1)
+    assert pool["runs"] >= 5
+    assert pool["throughput"] == pytest.approx(2 * pool["runs"] / pool["seconds"])
+    assert f"{pool['throughput']:.1f} items/s, 3 contexts of 1 thread" in printed
 
 
 @pytest.mark.parametrize(
@@ -48,6 +81,8 @@ def test_model(toy, succeeds):
         (["--cut-off", "1"], "--cut-off decides"),
         (["--parser", "toy"], "--parser decides"),
         (["weights"], "leave WEIGHTS out"),
+        (["--no-comparison"], "--no-comparison decides"),
+        (["--contexts", "2"], "--contexts is for --throughput alone"),
         (["--batch", "9"], "1 to 4"),
         (["--seconds", "0"], "seconds above zero"),
         (["--seed", "-1"], "'-1' is not possible"),

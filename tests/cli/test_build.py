@@ -153,14 +153,39 @@ def test_batch_and_profile(toy, plan, succeeds):
 def test_timing_cache_is_written(toy, plan, tmp_path, succeeds):
     cache = tmp_path / "caches" / "times.json"
     succeeds("build", toy, "-o", plan, "--sizes", "16,8,8", "--timing-cache", cache)
-    assert json.loads(cache.read_text())["seconds"]
+    (device,) = json.loads(cache.read_text())["devices"]
+    assert device["seconds"]
 
 
-def test_explain_names_every_layer(toy, plan, succeeds):
-    printed = succeeds("build", toy, "-o", plan, "--explain")
-    assert "What the build decided" in printed
+def test_explain_names_every_layer(toy, plan, tmp_path, succeeds, refused):
+    file = tmp_path / "why.json"
+    printed = succeeds("build", toy, "-o", plan, "--explain", "--explain-json", file)
+    assert "What the build decided about the graph" in printed
+    assert "How the layers run" in printed
     for name in ("gain", "leaky2", "leaky3", "leaky4"):
         assert any(line.startswith(name) for line in printed.splitlines())
+    explained = json.loads(file.read_text())
+    told = [name for layer in explained["layers"] for name in (layer["name"], *layer["fused"])]
+    assert set(told) == {"gain", "leaky2", "leaky3", "leaky4"}
+    assert "would be lost" in refused("build", toy, "-o", plan, "--explain-json", toy)
+    assert "would be lost" in refused("build", toy, "-o", plan, "--explain-json", plan)
+
+
+def test_the_time_for_tuning_is_limited(toy, plan, succeeds, refused):
+    sizes = ("--sizes", "16,8,8")
+    printed = succeeds("build", toy, *sizes, "-o", plan, "--tune-time", "1e-9", "--explain")
+    assert "its 1e-09 s were over before" in printed
+    assert "seconds above zero" in refused("build", toy, "-o", plan, "--tune-time", "0")
+
+
+def test_progress_is_for_terminals(toy, plan, capsys, monkeypatch):
+    build = ("build", toy, "--sizes", "16,8,8", "-o", plan)
+    assert plugrt_main(*build) == 0
+    assert "measured" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert plugrt_main(*build) == 0
+    assert "measured" in capsys.readouterr().err
 
 
 def test_denial_ends_with_the_command(toy, plan, refused, succeeds):

@@ -90,6 +90,14 @@ def test_shapes_and_memory_follow_the_input(described):
     assert at_one["memory"]["weights"] == at_best["memory"]["weights"] >= 3 * 16 * 16 * 9 * 4
 
 
+def test_peak(described, small_plan):
+    memory = described()["memory"]
+    assert memory["packed_weights"] >= memory["weights"]
+    assert memory["peak"] == memory["arena"] + memory["packed_weights"]
+    workspaces = [layer["workspace"] for layer in described()["layers"]]
+    assert memory["workspace"] == max(workspaces)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [

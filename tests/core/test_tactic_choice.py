@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from plugrt import Engine, LayerPlugin, Network, PluginError, Registry, TimingCache
-from plugrt.core.devices.cpu import CpuDevice
 from plugrt.core.graph.build_descs import Storage
 from plugrt.core.tuning.assignment import Assignment
+from plugrt.core.tuning.effort import FAST
 from plugrt.core.tuning.timer import Timer
 from plugrt.plugins import (
     Combination,
@@ -220,7 +220,7 @@ class Table(Timer):
     """Times by tactic's name."""
 
     def __init__(self, registry: Registry, **seconds: float) -> None:
-        super().__init__(TimingCache(CpuDevice().fingerprint()), 2, registry, measure=True)
+        super().__init__(TimingCache(), 2, registry, FAST)
         self.table = seconds
 
     def seconds(self, layer: Any, candidate: Any, best_so_far: float = 0) -> float | None:

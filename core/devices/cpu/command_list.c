@@ -1,8 +1,9 @@
 #include "command_list.h"
+#include "caller_state.h"
 
-#include <fenv.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define ARGUMENT_ALIGNMENT 16
@@ -27,9 +28,9 @@ int32_t plugrt_failed_layer(void)
     return failed_layer;
 }
 
-void plugrt_forget_failure(void)
+void plugrt_note_failure(int32_t layer)
 {
-    failed_layer = -1;
+    failed_layer = layer;
 }
 
 plugrt_list *plugrt_list_create(void)
@@ -134,20 +135,64 @@ static int run_timed(const plugrt_list *list, const plugrt_call *call, double *s
     return 0;
 }
 
-int plugrt_list_replay(const plugrt_list *list, const plugrt_call *call,
-                       const plugrt_thread_services *services, double *seconds)
+static plugrt_caller_state enter(const plugrt_call *call,
+                                 const plugrt_thread_services *services,
+                                 const plugrt_affinity *affinity)
 {
-    int team = services->get_num_threads();
+    plugrt_caller_state caller = {.team = services->get_num_threads()};
     failed_layer = -1;
-    if (team != call->thread_count)
+    plugrt_enter_affinity(&caller, affinity, call->thread_count);
+    if (caller.team != call->thread_count)
         services->set_num_threads(call->thread_count);
-    fenv_t before;
-    fegetenv(&before);
+    fegetenv(&caller.environment);
     services->flush_denormals(1); /* threads that a kernel starts take it over */
     services->prime(call->thread_count);
+    return caller;
+}
+
+static void leave(const plugrt_caller_state *caller, const plugrt_call *call,
+                  const plugrt_thread_services *services)
+{
+    fesetenv(&caller->environment);
+    plugrt_leave_affinity(caller);
+    if (caller->team != call->thread_count)
+        services->set_num_threads(caller->team);
+}
+
+int plugrt_list_replay(const plugrt_list *list, const plugrt_call *call,
+                       const plugrt_thread_services *services,
+                       const plugrt_affinity *affinity, double *seconds)
+{
+    plugrt_caller_state caller = enter(call, services, affinity);
     int status = seconds ? run_timed(list, call, seconds) : plugrt_list_run(list, call);
-    fesetenv(&before);
-    if (team != call->thread_count)
-        services->set_num_threads(team);
+    leave(&caller, call, services);
     return status;
+}
+
+/* How often a thread of this process had to give its processor to another process. */
+static long times_displaced(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
+}
+
+double plugrt_list_time(const plugrt_list *list, const plugrt_call *call,
+                        const plugrt_thread_services *services,
+                        const plugrt_cache_state *state, double patience)
+{
+    plugrt_caller_state caller = enter(call, services, NULL);
+    double start = now(), least = -1.0;
+    int status;
+    long switches;
+    do {
+        switches = times_displaced();
+        plugrt_prepare_caches(state, call->thread_count);
+        double before = now();
+        status = plugrt_list_run(list, call);
+        double seconds = now() - before;
+        if (least < 0 || seconds < least)
+            least = seconds;
+    } while (!status && times_displaced() != switches && now() - start < patience);
+    leave(&caller, call, services);
+    return status ? -1.0 : least;
 }

@@ -1,5 +1,7 @@
 #ifndef PLUGRT_COMMAND_LIST_H
 #define PLUGRT_COMMAND_LIST_H
+#include "affinity.h"
+#include "cache_state.h"
 #include "plugrt_kernel.h"
 
 typedef struct plugrt_list plugrt_list;
@@ -27,11 +29,24 @@ int32_t plugrt_list_layer(const plugrt_list *list, size_t index);
 int plugrt_list_run(const plugrt_list *list, const plugrt_call *call);
 
 /* Runs a list from outside: sets the team size, flushes denormals on every thread of the team,
- * and puts the caller's settings back. With `seconds`, times each command. */
+ * pins them where an affinity is given, and puts the caller's settings back. With `seconds`, times
+ * each command. */
 int plugrt_list_replay(const plugrt_list *list, const plugrt_call *call,
-                       const plugrt_thread_services *services, double *seconds);
+                       const plugrt_thread_services *services,
+                       const plugrt_affinity *affinity, double *seconds);
+
+/* Seconds of one run as plugrt_list_replay does it, from the given state of the caches; below 0
+ * after a failure. A run that other processes have disturbed is repeated for up to `patience`
+ * seconds; then the least counts. */
+double plugrt_list_time(const plugrt_list *list, const plugrt_call *call,
+                        const plugrt_thread_services *services,
+                        const plugrt_cache_state *state, double patience);
+
+/* Ends the calling thread's OpenMP workers. Where a process has more of them than processors,
+ * libgomp lets all teams sleep at once instead of spinning, so that every kernel starts late. */
+void plugrt_release_team(const plugrt_thread_services *services);
 
 /* The layer of the innermost command that failed last on this thread. */
 int32_t plugrt_failed_layer(void);
-void plugrt_forget_failure(void);
+void plugrt_note_failure(int32_t layer);
 #endif

@@ -8,7 +8,7 @@ static int plugrt_call_python(void *handle, const plugrt_call *call);
 static int plugrt_python(const void *args, const plugrt_call *call)
 {
     int status = plugrt_call_python(*(void *const *)args, call);
-    plugrt_forget_failure(); /* of an engine that the function has run itself */
+    plugrt_note_failure(-1); /* of an engine that the function has run itself */
     return status;
 }
 

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....plugins import Array, CommandList, DeviceError, Recording
+from .cache_state import CacheState
 from .extension import ffi, lib, require_runtime, thread_services
+from .scheduling import Affinity, Runner
 
 MESSAGE_CAPACITY = 512
+PATIENCE = 6e-3
+"""Seconds of waiting for a run that no other process disturbs."""
 
 
 class SlotTable:
@@ -83,6 +87,9 @@ class CpuRecording(Recording):
         self._call.message = self._message
         self._call.message_capacity = MESSAGE_CAPACITY
         self._services = thread_services()
+        self.affinity: Affinity | None = None
+        self.runner: Runner | None = None
+        """Whose thread replays; None for the caller's own."""
         self.callback_errors: list[BaseException] = []
 
     def bind(self, slot: int, address: int) -> None:
@@ -95,16 +102,33 @@ class CpuRecording(Recording):
         """Run all commands; `slots`, when given, are the addresses of every slot."""
         for index, address in enumerate(slots):
             self.bind(index, address)
-        if lib.plugrt_list_replay(self.commands.handle, self._call, self._services, ffi.NULL):
+        if self._replay(ffi.NULL):
             self._fail()
 
     def replay_timed(self) -> list[tuple[int, float]]:
         """Run all commands; for each the number of its outermost layer, and seconds."""
         seconds = ffi.new("double[]", max(len(self.commands), 1))
-        if lib.plugrt_list_replay(self.commands.handle, self._call, self._services, seconds):
+        if self._replay(seconds):
             self._fail()
         layers = self.commands.layers
         return [(self._owners[layer], seconds[k]) for k, layer in enumerate(layers)]
+
+    def _replay(self, seconds: Any) -> int:
+        pinned = ffi.NULL if self.affinity is None else self.affinity.handle
+        given = (self.commands.handle, self._call, self._services, pinned, seconds)
+        if self.runner is None:
+            return int(lib.plugrt_list_replay(*given))
+        return int(lib.plugrt_runner_replay(self.runner.handle, *given))
+
+    def time(self, state: CacheState) -> float:
+        """Run all commands from this state of the caches; seconds of one run, without the
+        interpreter. Runs that lose a processor to other processes are repeated for a while."""
+        seconds = lib.plugrt_list_time(
+            self.commands.handle, self._call, self._services, state.handle, PATIENCE
+        )
+        if seconds < 0:
+            self._fail()
+        return float(seconds)
 
     def _fail(self) -> None:
         layer = int(lib.plugrt_failed_layer())

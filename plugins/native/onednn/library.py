@@ -39,6 +39,9 @@ class Library:
         self.path = path
         version = api.version()
         self.version = (int(version.major), int(version.minor), int(version.patch))
+        # Its own cache takes descriptions for equal that differ in the strides of axes of size 1,
+        # so what it offers would depend on what ran before. Ours tells them apart.
+        self.check(api.set_primitive_cache_capacity(0), "a primitive cache of size 0")
         engine = ffi.new("onednn_engine *")
         self.check(api.engine_create(engine, _CPU, 0), "engine")
         # Primitives may be released as late as interpreter exit, so the engine never is.

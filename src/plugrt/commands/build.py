@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from . import argument_types
 from .build_options import add_build_options, builder_config, restricted_registry
 from .command_parser import Subparsers
 from .concrete_shapes import choose_sizes, input_shapes
-from .files import check_target
+from .explanation_report import print_explanation
+from .files import check_target, write_text
 from .models import add_parser_options, read_model
 from .plan_description import weight_bytes
-from .tables import print_heading, print_table
+from .tables import print_table
+from .tuning_progress import tuning_progress
 from .units import bytes_text, ratio_text
 
 
@@ -48,6 +51,9 @@ def add_parser(subparsers: Subparsers, parsers: Sequence[type[ParserPlugin]]) ->
     parser.add_argument(
         "--explain", action="store_true", help="tell what was decided for each layer, and why"
     )
+    parser.add_argument(
+        "--explain-json", type=Path, metavar="FILE", help="write the same as JSON, more completely"
+    )
     add_build_options(parser)
     add_parser_options(parser, parsers)
     parser.set_defaults(run=run)
@@ -62,16 +68,24 @@ def run(arguments: argparse.Namespace) -> int:
         check_target(
             arguments.timing_cache, "--timing-cache", [*read, arguments.output], makes_folder=True
         )
-    config = builder_config(arguments)
+    if arguments.explain_json is not None:
+        written = [arguments.output, arguments.timing_cache]
+        check_target(arguments.explain_json, "--explain-json", [*read, *written])
+    builder_config(arguments)  # refuse contradictions before the model is read
     model = read_model(arguments, arguments.model, restricted_registry(arguments))
-    with plugrt.build(model.network, config) as engine:
+    with tuning_progress() as progress:
+        built = plugrt.build(model.network, builder_config(arguments, progress))
+    with built as engine:
         rows = [
             ["model", f"{arguments.model}, read by parser {model.parser.name}"],
             *_engine_rows(model.network, engine),
         ]
         if arguments.explain:
-            _explain(engine)
+            print_explanation(sys.stdout, engine.explanation)
         engine.save(arguments.output)
+        if arguments.explain_json is not None:
+            explained = json.dumps(engine.explanation.to_dict(), indent=1)
+            write_text(arguments.explain_json, explained + "\n")
     rows += [
         ["plan", f"{arguments.output}, {bytes_text(arguments.output.stat().st_size)}"],
         ["time", f"{time.perf_counter() - start:.1f} s"],
@@ -96,13 +110,3 @@ def _engine_rows(network: Network, engine: Engine) -> list[list[str]]:
          f"{ratio_text(memory.arena_size, memory.live_maximum)} of the most bytes alive at once"],
         ["weights", f"{bytes_text(weight_bytes(engine))}, packed {bytes_text(packed)}"],
     ]  # fmt: skip
-
-
-def _explain(engine: Engine) -> None:
-    rows = []
-    for line in engine.report:
-        subject, _, decision = line.partition(": ")
-        rows.append([subject, decision])
-    print_heading(sys.stdout, "What the build decided")
-    print_table(sys.stdout, ("layer", "decision"), rows)
-    print()

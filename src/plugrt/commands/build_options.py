@@ -6,17 +6,20 @@ import argparse
 from pathlib import Path
 
 from plugrt import BuilderConfig, Registry
-from plugrt.core.builder.config import PRECISIONS, TUNING
+from plugrt.core.builder.config import MEMORY, PRECISIONS, TUNING
 
 from . import argument_types
 from .command_parser import UsageError
+from .tuning_progress import Listener
 
 _FLAGS = {
     "precision": "--precision",
     "tune": "--tune",
+    "tune_time": "--tune-time",
     "profiles": "--profile",
     "timing_cache": "--timing-cache",
     "max_workspace": "--max-workspace",
+    "memory": "--memory",
     "deny": "--deny",
     "substitute": "--substitute",
 }
@@ -32,8 +35,13 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--tune", choices=TUNING,
-        help="fast (default) measures the candidates of every layer, off decides by rules",
+        help="fast (default) measures the candidates of every layer; full measures longer, the "
+        "unlikely ones too, and whole networks; off decides by rules",
     )  # fmt: skip
+    group.add_argument(
+        "--tune-time", type=argument_types.seconds, metavar="SECONDS",
+        help="stop measuring after this time and decide the rest by rules (default: no limit)",
+    )
     group.add_argument(
         "--profile", dest="profiles", action="append", type=argument_types.input_profile,
         metavar="INPUT=MIN:OPT:MAX",
@@ -49,6 +57,11 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         help="scratch memory that one layer may use, such as 64M (default: any)",
     )
     group.add_argument(
+        "--memory", choices=MEMORY,
+        help="low leaves out ways to run that keep larger weights than the model's, as Winograd's "
+        "(default: normal)",
+    )  # fmt: skip
+    group.add_argument(
         "--deny", action="append", metavar="TYPE", help="refuse a layer type; repeatable"
     )
     group.add_argument(
@@ -62,13 +75,18 @@ def given_build_options(arguments: argparse.Namespace) -> list[str]:
     return [flag for name, flag in _FLAGS.items() if getattr(arguments, name) is not None]
 
 
-def builder_config(arguments: argparse.Namespace) -> BuilderConfig:
+def builder_config(
+    arguments: argparse.Namespace, progress: Listener | None = None
+) -> BuilderConfig:
     """The configuration that the options describe. Raises UsageError for contradictions."""
     given = {
         "precision": arguments.precision,
         "tune": arguments.tune,
+        "tune_time": arguments.tune_time,
+        "progress": progress,
         "timing_cache": arguments.timing_cache,
         "max_workspace_size": arguments.max_workspace,
+        "memory": arguments.memory,
         "max_batch_size": arguments.batch,
         "threads": arguments.threads,
     }

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plugrt import ExecutionContext
+import plugrt
+from plugrt import Engine, ExecutionContext
 from plugrt.plugins import Array, TensorDesc
 from plugrt.plugins.dims import evaluate_shape
 
@@ -67,6 +68,31 @@ def measure(
         now = after
     low, median, high = np.quantile(samples, (0.1, 0.5, 0.9)).tolist()
     return Latency(len(samples), now - start, median, low, high, min(samples))
+
+
+@dataclass(frozen=True)
+class PoolRate:
+    """Calls of a throughput pool."""
+
+    contexts: int
+    threads: int
+    runs: int
+    seconds: float
+
+
+def measure_pool(
+    engine: Engine, inputs: Mapping[str, Array], seconds: float, contexts: int | None, threads: int
+) -> PoolRate:
+    """Keep a throughput pool busy for about `seconds`, after warming every context up."""
+    with plugrt.ThroughputPool(engine, contexts, threads) as pool:
+        for _ in range(WARM_UP_RUNS):
+            for future in [pool.submit(inputs) for _ in range(pool.contexts)]:
+                future.result()
+        start = time.perf_counter()
+        calls = iter(lambda: time.perf_counter() - start < seconds, False)
+        runs = sum(1 for _ in pool.map(inputs for _ in calls))
+        runs += sum(1 for _ in pool.map([inputs] * max(LEAST_RUNS - runs, 0)))
+        return PoolRate(pool.contexts, threads, runs, time.perf_counter() - start)
 
 
 def peak_memory() -> int:

@@ -5,10 +5,11 @@ The keys are stable: later versions may add some, never rename or drop one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plugrt import Engine, Layer, Tensor
+from plugrt.core.graph import Network
 from plugrt.core.memory import plan_memory
 from plugrt.core.memory.plan import MemoryPlan
 from plugrt.core.passes.copying import graph_attributes
@@ -23,6 +24,7 @@ def describe_engine(engine: Engine, sizes: Mapping[str, int]) -> Description:
     """Everything that can be told without running; memory and shapes at `sizes`."""
     planned = engine.planned
     plan = plan_memory(planned.network, sizes, planned.aliasing)
+    packed = packed_estimate(engine)
     return {
         "name": planned.network.name,
         "precision": engine.info.precision,
@@ -38,21 +40,46 @@ def describe_engine(engine: Engine, sizes: Mapping[str, int]) -> Description:
         "inputs": [_port(name, desc) for name, desc in engine.inputs.items()],
         "outputs": [_port(name, desc) for name, desc in engine.outputs.items()],
         "layers": _layers(planned, sizes, plan),
-        "memory": {**_memory(plan), "weights": weight_bytes(engine)},
+        "memory": {
+            **_memory(plan),
+            "weights": weight_bytes(engine),
+            "packed_weights": packed,
+            "peak": plan.arena_size + packed,
+        },
     }
 
 
 def weight_bytes(engine: Engine) -> int:
     """Bytes of the constants of an engine, bodies included; shared arrays count once."""
     arrays: dict[int, int] = {}
-    pending = [engine.planned]
-    while pending:
-        planned = pending.pop()
-        pending += planned.bodies.values()
-        for tensor in planned.network.tensors.values():
+    for network in _networks(engine.planned):
+        for tensor in network.tensors.values():
             if tensor.is_constant and tensor.value is not None:
                 arrays[id(tensor.value)] = tensor.value.nbytes
     return sum(arrays.values())
+
+
+def packed_estimate(engine: Engine) -> int:
+    """About the bytes of weights in memory once the engine runs: each constant in the form that
+    its readers keep, by what their tactics say of it. (The plain form of packed ones leaves
+    memory where a plan was loaded from a file.)"""
+    found: dict[tuple[int, float], float] = {}
+    for network in _networks(engine.planned):
+        for layer in network.layers:
+            growth = layer.plugin.tactic.weight_growth
+            for tensor in layer.present_inputs:
+                if tensor.is_constant and tensor.value is not None:
+                    # Vectors are read as they are.
+                    factor = growth if tensor.value.ndim > 1 else 1.0
+                    found[id(tensor.value), factor] = tensor.value.nbytes * factor
+    return round(sum(found.values()))
+
+
+def _networks(planned: PlannedNetwork) -> Iterator[Network]:
+    """A network and all bodies in it."""
+    yield planned.network
+    for body in planned.bodies.values():
+        yield from _networks(body)
 
 
 def _port(name: str, desc: TensorDesc) -> Description:
@@ -64,6 +91,7 @@ def _memory(plan: MemoryPlan) -> Description:
     return {
         "arena": plan.arena_size,
         "live_maximum": plan.live_maximum,
+        "workspace": max((size for _, size in plan.workspaces.values()), default=0),
         "ratio": plan.arena_size / plan.live_maximum if plan.live_maximum else 1.0,
         "without_sharing": plan.sum_of_tensors,
         "lifetimes": [

@@ -105,5 +105,8 @@ def _memory_rows(memory: Mapping[str, Any]) -> list[list[str]]:
         ["most bytes alive at once", bytes_text(memory["live_maximum"])],
         ["arena to that", f"{memory['ratio']:.2f}x"],
         ["tensors without sharing", bytes_text(memory["without_sharing"])],
-        ["weights", bytes_text(memory["weights"])],
+        ["largest workspace, in the arena", bytes_text(memory["workspace"])],
+        ["weights in the plan", bytes_text(memory["weights"])],
+        ["weights as packed, about", bytes_text(memory["packed_weights"])],
+        ["peak beside the process itself, about", bytes_text(memory["peak"])],
     ]

@@ -20,6 +20,11 @@ def milliseconds_text(seconds: float) -> str:
     return f"{seconds * 1e3:.3f} ms"
 
 
+def seconds_text(seconds: float) -> str:
+    """`12 s`, `3 min`."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def ratio_text(part: int, whole: int) -> str:
     """`1.05x`; a ratio to nothing is 1."""
     return f"{part / whole if whole else 1.0:.2f}x"

@@ -1,0 +1,168 @@
+"""Other forms of parts of the graph, run beside what they would replace.
+
+A layer proposes patches (`alternatives`). Both forms are built as networks of their own, with
+the layers that read the results, since these decide what a form is worth: whether a slice is
+read in place, say. The faster one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ...plugins import Array, LayerPlugin, NewTensor, Patch, PlugrtError, TensorNode
+from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import Concretise
+from ..graph.inference import infer_outputs
+from ..graph.naming import naming_layer
+from ..passes.copying import copy_plugin, graph_attributes
+from ..passes.patching import commit_patch, layers_replaced
+
+Measure = Callable[[Network], "float | None"]
+"""Seconds of one run of a network; None where it cannot be told."""
+
+GAIN = 0.03
+"""A form must be faster by so much: it is the measurement's own uncertainty."""
+
+
+def apply_alternatives(
+    network: Network, measure: Measure, concretise: Concretise, report: Callable[[str], None]
+) -> None:
+    """Apply, in place and from first to last layer, every proposal that is faster."""
+    for layer in list(network.layers):
+        for body in graph_attributes(layer.plugin).values():
+            apply_alternatives(body, measure, concretise, report)
+    for layer in list(network.layers):
+        if layer not in network.layers:
+            continue
+        with naming_layer(layer.name, layer.plugin, "alternatives()"):
+            patches = list(layer.plugin.alternatives(layer))
+            _try(network, layer, patches, measure, concretise, report)
+
+
+def _try(
+    network: Network, layer: Layer, patches: Sequence[Patch], measure: Measure,
+    concretise: Concretise, report: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Apply the fastest of `patches`, if it is faster than what is there."""
+    best: tuple[float, Patch] | None = None
+    for patch in patches:
+        before = measure(_present(network, patch, concretise))
+        after = measure(_proposed(network, patch, concretise))
+        if before is None or after is None:
+            continue
+        name = patch.layers[0].name if patch.layers else layer.name
+        report(
+            f"{name}: would take {after * 1e6:.1f} us with its readers, in place of "
+            f"{before * 1e6:.1f} us"
+        )
+        saved = before - after
+        if saved > GAIN * before and (best is None or saved > best[0]):
+            best = (saved, patch)
+    if best is not None:
+        commit_patch(network, best[1])
+        report(f"{layer.name}: replaced by its alternative")
+
+
+class _Part:
+    """A part of a network as a network: what it reads from outside becomes its inputs, at the
+    sizes that the build is for."""
+
+    def __init__(self, whole: Network, name: str, concretise: Concretise) -> None:
+        self.network = Network(name, whole.registry)
+        self._concretise = concretise
+        self.known: dict[int, Tensor] = {}
+
+    def tensor(self, outer: TensorNode | None) -> Tensor | None:
+        """The part's own tensor for one of the whole network."""
+        if outer is None:
+            return None
+        if id(outer) not in self.known:
+            if not isinstance(outer, Tensor):
+                raise PlugrtError(f"{outer!r} is no tensor of this graph")
+            if outer.is_constant and outer.value is not None:
+                made = self.network.add_constant(self.network.unique_name(outer.name), outer.value)
+            else:
+                name = self.network.unique_name(outer.name)
+                made = self.network.add_input(name, outer.dtype, self._concretise(outer.shape))
+            made.quantization = outer.quantization
+            self.known[id(outer)] = made
+        return self.known[id(outer)]
+
+    def copy(self, layer: Layer) -> None:
+        """Add a copy of a layer of the whole network."""
+        inputs = [self.tensor(tensor) for tensor in layer.inputs]
+        twin = self.add(copy_plugin(layer.plugin), inputs, layer.name)
+        for old, new in zip(layer.outputs, twin.outputs, strict=True):
+            new.quantization = old.quantization
+        self.known.update(
+            {id(old): new for old, new in zip(layer.outputs, twin.outputs, strict=True)}
+        )
+
+    def add(
+        self, plugin: LayerPlugin, inputs: Sequence[Tensor | None], name: str
+    ) -> Layer:
+        """Add a new layer."""
+        descs = infer_outputs(name, plugin, [None if t is None else t.desc for t in inputs])
+        return self.network.insert_layer(len(self.network.layers), plugin, inputs, name, descs)
+
+    def finish(self, replaced: Sequence[Tensor], readers: Sequence[Layer]) -> Network:
+        """With the layers that read what is replaced; what nobody reads is an output."""
+        for reader in readers:
+            self.copy(reader)
+        outputs = {id(t): t for layer in self.network.layers for t in layer.outputs}
+        kept = [self.known[id(tensor)] for tensor in replaced if tensor.is_output]
+        unread = [t for t in outputs.values() if not t.uses]
+        for tensor in dict.fromkeys((*unread, *kept)):
+            self.network.mark_output(tensor)
+        return self.network
+
+
+def _present(network: Network, patch: Patch, concretise: Concretise) -> Network:
+    part = _Part(network, "present", concretise)
+    for layer in layers_replaced(network, patch):
+        part.copy(layer)
+    replaced = _replaced(patch)
+    return part.finish(replaced, _readers(network, patch, replaced))
+
+
+def _proposed(network: Network, patch: Patch, concretise: Concretise) -> Network:
+    part = _Part(network, "proposed", concretise)
+    made: list[Layer] = []
+    constants: dict[int, Tensor] = {}
+
+    def resolve(tensor: TensorNode | NewTensor | None) -> Tensor | None:
+        if not isinstance(tensor, NewTensor):
+            return part.tensor(tensor)
+        if tensor.layer >= 0:
+            return made[tensor.layer].outputs[tensor.index]
+        value: Array | None = tensor.value
+        if value is None:
+            raise PlugrtError(f"a patch's constant {tensor.name!r} has no value")
+        if id(tensor) not in constants:
+            name = part.network.unique_name(tensor.name)
+            constants[id(tensor)] = part.network.add_constant(name, value)
+        return constants[id(tensor)]
+
+    for new in patch.layers:
+        inputs = [resolve(tensor) for tensor in new.inputs]
+        plugin = network.registry.admit(copy_plugin(new.plugin))
+        made.append(part.add(plugin, inputs, new.name))
+    for old, replacement in patch.replacements:
+        found = resolve(replacement)
+        if found is not None:
+            part.known[id(old)] = found
+    replaced = _replaced(patch)
+    return part.finish(replaced, _readers(network, patch, replaced))
+
+
+def _replaced(patch: Patch) -> list[Tensor]:
+    return [old for old, _ in patch.replacements if isinstance(old, Tensor)]
+
+
+def _readers(network: Network, patch: Patch, replaced: Sequence[Tensor]) -> list[Layer]:
+    """The layers that read what is replaced, in execution order."""
+    gone = set(layers_replaced(network, patch))
+    reading: Mapping[Layer, None] = {
+        use: None for tensor in replaced for use in tensor.uses if use not in gone
+    }
+    return [layer for layer in network.layers if layer in reading]
