@@ -37,6 +37,7 @@ import numpy as np
 import plugrt
 from benchmarks.alternating import Ratio, alternate
 from benchmarks.machine import describe
+from plugrt.core.builder.network_timer import SEPARATOR
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 VENDOR = "Twins."
@@ -107,11 +108,12 @@ def taken_over(registry: plugrt.Registry, twins: Mapping[str, str]) -> plugrt.Re
 
 
 def renamed(cache: plugrt.TimingCache, twins: Mapping[str, str]) -> plugrt.TimingCache:
-    """The same times for the twins: a key begins with the layer's type."""
+    """The same times for the twins: a key, or each of its parts, begins with a layer's type."""
     result = plugrt.TimingCache(cache.fingerprint)
     for key, seconds in cache.seconds.items():
-        name, slash, rest = key.partition("/")
-        result.seconds[twins.get(name, name) + slash + rest] = seconds
+        parts = [part.partition("/") for part in key.split(SEPARATOR)]
+        text = SEPARATOR.join(twins.get(name, name) + slash + rest for name, slash, rest in parts)
+        result.seconds[text] = seconds
     return result
 
 

@@ -65,7 +65,7 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
 
     if config.fusion and config.tune != "off":
         measure = NetworkTimer(
-            lambda part: plan(part, lambda line: None), cache, config.threads, profile.concretise
+            lambda part: plan(part, lambda line: None), timer, config.threads, profile.concretise
         )
         apply_alternatives(working, measure.seconds, profile.concretise, report.append)
     planned = plan(working, report.append)

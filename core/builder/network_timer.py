@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from math import inf
 
 import numpy as np
 
-from ...plugins import Array, PlugrtError
+from ...plugins import Array, PlugrtError, TensorDesc
 from ..engine.engine import Engine
-from ..engine.plan import EngineInfo, write_plan
-from ..graph import Network, Tensor
-from ..graph.build_descs import Concretise
+from ..engine.plan import EngineInfo
+from ..graph import Layer, Network, Tensor
+from ..graph.build_descs import Concretise, Storage, build_desc
 from ..runtime.planned import PlannedNetwork
-from ..tuning.timing_cache import TimingCache
+from ..tuning.candidates import Candidate
+from ..tuning.timer import Timer
 
 BUDGET = 10e-3
 """Seconds spent on one network after its first run."""
 
 MINIMUM_RUNS = 8
 
+SEPARATOR = " | "
+"""Between the layers in a key."""
+
 
 class NetworkTimer:
     """Plans a network with `plan`, which may change it, and runs it on random inputs."""
 
     def __init__(
-        self, plan: Callable[[Network], PlannedNetwork], cache: TimingCache, threads: int,
+        self, plan: Callable[[Network], PlannedNetwork], timer: Timer, threads: int,
         concretise: Concretise,
     ) -> None:
         self._plan = plan
-        self._cache = cache
+        self._timer = timer
+        self._cache = timer.cache
         self._threads = threads
         self._concretise = concretise
 
@@ -40,15 +44,26 @@ class NetworkTimer:
         try:
             planned = self._plan(network)
             key = self._key(planned)
-            if key not in self._cache.seconds:
-                self._cache.seconds[key] = float(f"{self._measure(planned):.3e}")
+            known = self._cache.seconds.get(key)
+            if known is None:
+                known = self._cache.seconds[key] = float(f"{self._measure(planned):.3e}")
         except PlugrtError:  # a part may lack what makes the whole possible
             return None
-        return self._cache.seconds[key]
+        return known
 
     def _key(self, planned: PlannedNetwork) -> str:
-        content = hashlib.blake2b(write_plan(planned, EngineInfo()), digest_size=16).hexdigest()
-        return f"network {planned.network.name} threads={self._threads} {content}"
+        """What the network's layers are, each as the timer knows it."""
+        network = planned.network
+        layers = [self._timer.key(x.plugin, self._now(x), x.epilogue) for x in network.layers]
+        return SEPARATOR.join([f"network {network.name} threads={self._threads}", *layers])
+
+    def _now(self, layer: Layer) -> Candidate:
+        inputs = tuple(None if t is None else self._desc(t) for t in layer.inputs)
+        outputs = tuple(map(self._desc, layer.outputs))
+        return Candidate(inputs, outputs, layer.plugin.tactic, layer.kernel)
+
+    def _desc(self, tensor: Tensor) -> TensorDesc:
+        return build_desc(tensor.desc, Storage(tensor.format), self._concretise)
 
     def _measure(self, planned: PlannedNetwork) -> float:
         draw = np.random.default_rng(0)

@@ -17,6 +17,7 @@ from plugrt import (
     TimingCache,
     build,
 )
+from plugrt.core.builder.network_timer import SEPARATOR
 from plugrt.core.devices.cpu import CpuDevice
 from plugrt.plugins import Array, Quantization
 
@@ -160,8 +161,9 @@ class InventedTimes(dict[str, float]):
         self._seed = seed
 
     def get(self, key: str, default: Any = None) -> float:
-        name, _, rest = key.partition("/")
-        words = f"{self._seed} {self._originals.get(name, name)} {rest}"
+        parts = [part.partition("/") for part in key.split(SEPARATOR)]
+        plain = [f"{self._originals.get(name, name)} {rest}" for name, _, rest in parts]
+        words = f"{self._seed} {' '.join(plain)}"
         return (1 + crc32(words.encode()) % 50) * 1e-6
 
 
