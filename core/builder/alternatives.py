@@ -105,9 +105,10 @@ class _Part:
         descs = infer_outputs(name, plugin, [None if t is None else t.desc for t in inputs])
         return self.network.insert_layer(len(self.network.layers), plugin, inputs, name, descs)
 
-    def finish(self, replaced: Sequence[Tensor], readers: Sequence[Layer]) -> Network:
+    def finish(self, whole: Network, patch: Patch) -> Network:
         """With the layers that read what is replaced; what nobody reads is an output."""
-        for reader in readers:
+        replaced = [old for old, _ in patch.replacements if isinstance(old, Tensor)]
+        for reader in _readers(whole, patch, replaced):
             self.copy(reader)
         outputs = {id(t): t for layer in self.network.layers for t in layer.outputs}
         kept = [self.known[id(tensor)] for tensor in replaced if tensor.is_output]
@@ -121,8 +122,7 @@ def _present(network: Network, patch: Patch, concretise: Concretise) -> Network:
     part = _Part(network, "present", concretise)
     for layer in layers_replaced(network, patch):
         part.copy(layer)
-    replaced = _replaced(patch)
-    return part.finish(replaced, _readers(network, patch, replaced))
+    return part.finish(network, patch)
 
 
 def _proposed(network: Network, patch: Patch, concretise: Concretise) -> Network:
@@ -151,12 +151,7 @@ def _proposed(network: Network, patch: Patch, concretise: Concretise) -> Network
         found = resolve(replacement)
         if found is not None:
             part.known[id(old)] = found
-    replaced = _replaced(patch)
-    return part.finish(replaced, _readers(network, patch, replaced))
-
-
-def _replaced(patch: Patch) -> list[Tensor]:
-    return [old for old, _ in patch.replacements if isinstance(old, Tensor)]
+    return part.finish(network, patch)
 
 
 def _readers(network: Network, patch: Patch, replaced: Sequence[Tensor]) -> list[Layer]:

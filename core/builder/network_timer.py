@@ -8,13 +8,13 @@ from math import inf
 
 import numpy as np
 
-from ...plugins import Array, PlugrtError, TensorDesc
+from ...plugins import Array, PlugrtError
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
-from ..graph import Layer, Network, Tensor
-from ..graph.build_descs import Concretise, Storage, build_desc
+from ..graph import Network, Tensor
+from ..graph.build_descs import Concretise
 from ..runtime.planned import PlannedNetwork
-from ..tuning.candidates import Candidate
+from ..tuning.candidates import chosen_candidate
 from ..tuning.timer import Timer
 
 BUDGET = 10e-3
@@ -54,16 +54,11 @@ class NetworkTimer:
     def _key(self, planned: PlannedNetwork) -> str:
         """What the network's layers are, each as the timer knows it."""
         network = planned.network
-        layers = [self._timer.key(x.plugin, self._now(x), x.epilogue) for x in network.layers]
+        layers = [
+            self._timer.key(x.plugin, chosen_candidate(x, self._concretise), x.epilogue)
+            for x in network.layers
+        ]
         return SEPARATOR.join([f"network {network.name} threads={self._threads}", *layers])
-
-    def _now(self, layer: Layer) -> Candidate:
-        inputs = tuple(None if t is None else self._desc(t) for t in layer.inputs)
-        outputs = tuple(map(self._desc, layer.outputs))
-        return Candidate(inputs, outputs, layer.plugin.tactic, layer.kernel)
-
-    def _desc(self, tensor: Tensor) -> TensorDesc:
-        return build_desc(tensor.desc, Storage(tensor.format), self._concretise)
 
     def _measure(self, planned: PlannedNetwork) -> float:
         draw = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from ..memory import Aliasing, decide_aliasing
 from ..tuning.assignment import TIE
-from ..tuning.candidates import Candidate
+from ..tuning.candidates import Candidate, chosen_candidate
 from ..tuning.timer import Timer
 
 
@@ -78,14 +78,14 @@ class Sharing:
 
     def _slices_offered(self, layer: Layer) -> list[int]:
         """Inputs that could lie in slices of an output."""
-        now = self._now(layer)
+        now = chosen_candidate(layer, self._concretise)
         given: Any = now.inputs
         offers = layer.plugin.aliases(given, now.outputs)
         return sorted({offer.input for offer in offers if isinstance(offer, SliceOf)})
 
     def _accumulating(self, layer: Layer, offered: Sequence[Candidate]) -> Tactic | None:
         """The fastest tactic that adds into an input, if it is faster than the chosen one."""
-        now = self._now(layer)
+        now = chosen_candidate(layer, self._concretise)
         fitting = [
             candidate for candidate in offered
             if candidate.places == now.places and candidate.kernel == layer.kernel
@@ -114,7 +114,7 @@ class Sharing:
             return True
         if producer.plugin.tactic.accumulates_into is not None:
             return False
-        dense = self._now(producer)
+        dense = chosen_candidate(producer, self._concretise)
         which = producer.outputs.index(tensor)
         results = (*dense.outputs[:which], strided, *dense.outputs[which + 1 :])
         copy = Layer("copy", self._network.registry.by_role("copy")(), [])
@@ -138,13 +138,6 @@ class Sharing:
             )
         self._slice_times[tensor, layer] = list(seconds)
         return pays
-
-    def _now(self, layer: Layer) -> Candidate:
-        """The candidate that was chosen for a layer."""
-        return Candidate(
-            tuple(None if t is None else self._desc(t) for t in layer.inputs),
-            tuple(map(self._desc, layer.outputs)), layer.plugin.tactic, layer.kernel,
-        )  # fmt: skip
 
     def _desc(self, tensor: Tensor) -> TensorDesc:
         return build_desc(tensor.desc, Storage(tensor.format), self._concretise)

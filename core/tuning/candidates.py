@@ -17,7 +17,7 @@ from ...plugins import (
     TacticRequest,
     TensorDesc,
 )
-from ..graph import Layer
+from ..graph import Layer, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from .narrow_constants import NarrowConstants
 
@@ -45,6 +45,17 @@ class Candidate:
     def places(self) -> tuple[Place | None, ...]:
         """Where all inputs and outputs are."""
         return tuple(None if d is None else place_of(d) for d in (*self.inputs, *self.outputs))
+
+
+def chosen_candidate(layer: Layer, concretise: Concretise) -> Candidate:
+    """What was chosen for a layer, at the build's sizes."""
+
+    def described(tensor: Tensor) -> TensorDesc:
+        return build_desc(tensor.desc, Storage(tensor.format), concretise)
+
+    inputs = tuple(None if t is None else described(t) for t in layer.inputs)
+    outputs = tuple(map(described, layer.outputs))
+    return Candidate(inputs, outputs, layer.plugin.tactic, layer.kernel)
 
 
 Offer = tuple[type[KernelPlugin] | None, Tactic]
