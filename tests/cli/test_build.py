@@ -21,7 +21,7 @@ def layers(plan) -> list[str]:
 
 
 def test_summary_and_plan(toy, plan, succeeds):
-    printed = succeeds("build", toy, "-o", plan)
+    printed = succeeds("build", toy, "--tune", "off", "-o", plan)
     assert "4 before" in printed
     assert "parser toy" in printed
     assert str(plan) in printed
@@ -31,7 +31,9 @@ def test_summary_and_plan(toy, plan, succeeds):
 
 
 def test_parser_options_reach_the_parser(toy, plan, succeeds):
-    succeeds("build", "--cut-off", "1", toy, "--gain=-2.5", "--sizes", "2,3", "-o", plan)
+    succeeds(
+        "build", "--cut-off", "1", toy, "--gain=-2.5", "--sizes", "2,3", "--tune", "off", "-o", plan
+    )
     assert set(layers(plan)) == {"gain", "leaky2"}
     with plugrt.Engine.load(plan) as engine, engine.create_context() as context:
         result = context.execute({"x": np.ones((1, 2, 3), np.float32)})["y"]
