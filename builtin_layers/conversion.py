@@ -26,6 +26,7 @@ from ..plugins import (
 )
 from ..plugins.expression import apply, clip, equal, rounded
 from . import numpy_fallback
+from .quantize import native_kernel
 from .shape_arithmetic import from_dims, known_dims
 
 
@@ -44,6 +45,10 @@ class ElementConversion(LayerPlugin):
         """Constant vectors that the function reads behind the input."""
         return ()
 
+    def quantises(self, source: TensorDesc, output: TensorDesc) -> tuple[float, int] | None:
+        """(scale, zero point) where the function is to quantise by one of each."""
+        return None
+
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         return inputs[0].shape
 
@@ -61,11 +66,13 @@ class ElementConversion(LayerPlugin):
             return numpy_fallback.tactics(request)
         in_place = frozenset({0}) if source.dtype is output.dtype else frozenset()
         first = frozenset({0})
-        return (
-            Tactic(
-                "expression", strided_inputs=first, strided_outputs=first, may_alias=in_place
-            ),
+        expression = Tactic(
+            "expression", strided_inputs=first, strided_outputs=first, may_alias=in_place
         )
+        is_quantised = self.quantises(source, output) is not None
+        if is_quantised and native_kernel.supports(source, output):
+            return (native_kernel.TACTIC, expression)
+        return (expression,)
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
@@ -75,7 +82,13 @@ class ElementConversion(LayerPlugin):
         if self.tactic.name == numpy_fallback.NUMPY.name:
             numpy_fallback.record_reference(self, inputs, outputs, stream)
             return
-        expression = self.conversion(inputs[0].desc, outputs[0].desc)
+        source, output = inputs[0].desc, outputs[0].desc
+        quantised = self.quantises(source, output)
+        is_kernel = self.tactic.name == native_kernel.TACTIC.name
+        if is_kernel and quantised is not None and native_kernel.supports(source, output):
+            native_kernel.record(inputs[0], outputs[0], *quantised, stream)
+            return
+        expression = self.conversion(source, output)
         vectors = [_packed(stream, vector) for vector in self.parameters()]
         pointwise.record(stream, expression, [inputs[0], *vectors], outputs[0])
 
@@ -137,6 +150,12 @@ class ConvertType(ElementConversion):
             return _truth(value) if output.dtype is DataType.BOOL else value
         (scale,), (zero,) = output.quantization.scale, output.quantization.zero_point
         return stored(value, scale, zero, output.dtype)
+
+    def quantises(self, source: TensorDesc, output: TensorDesc) -> tuple[float, int] | None:
+        wanted = output.quantization
+        if source.quantization is not None or wanted is None:
+            return None
+        return wanted.scale[0], wanted.zero_point[0]
 
     def outputRange(self, index: int) -> RangeRule:
         return SameRange(0)

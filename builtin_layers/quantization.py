@@ -103,6 +103,9 @@ class Quantize(ScaledConversion):
     def function(self, scale: Any, zero_point: Any) -> Expression:
         return stored(Input(0), scale, zero_point, self.dtype)
 
+    def quantises(self, source: TensorDesc, output: TensorDesc) -> tuple[float, int] | None:
+        return (self.scale[0], self.zero_point[0]) if len(self.scale) == 1 else None
+
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         (source,) = inputs
         scale, zero_point = self.aligned(source.ndim)

@@ -1,23 +1,22 @@
-/* Maximum pooling; padding never wins. */
+/* Maximum pooling; padding never wins, nor does NaN. */
 #include "windows.h"
 
 LAYER_KERNEL(plugrt_max_pooling_float32)
 {
-    return plugrt_run_pooling(args, call, sizeof(float), BEST_OF(plugrt_maximum_row_float32));
+    return RUN_POOLING(plugrt_maximum_float32);
 }
 
 LAYER_KERNEL(plugrt_max_pooling_bfloat16)
 {
-    return plugrt_run_pooling(
-        args, call, sizeof(int16_t), BEST_OF(plugrt_maximum_row_bfloat16));
+    return RUN_POOLING(plugrt_maximum_bfloat16);
 }
 
 LAYER_KERNEL(plugrt_max_pooling_int8)
 {
-    return plugrt_run_pooling(args, call, sizeof(int8_t), BEST_OF(plugrt_maximum_row_int8));
+    return RUN_POOLING(plugrt_maximum_int8);
 }
 
 LAYER_KERNEL(plugrt_max_pooling_uint8)
 {
-    return plugrt_run_pooling(args, call, sizeof(uint8_t), BEST_OF(plugrt_maximum_row_uint8));
+    return RUN_POOLING(plugrt_maximum_uint8);
 }

@@ -1,5 +1,8 @@
-"""Pooling by our own C kernels: every format, float32, bfloat16, int8 and uint8, gaps in and
-out."""
+"""Pooling by our own C kernels: every format, float32, bfloat16, int8 and uint8, gaps in and out.
+
+One tactic; which of the loops in points.h, planes.h, lines.h, flats.h and wholes.h runs follows
+from the shapes (windows.c).
+"""
 
 from __future__ import annotations
 

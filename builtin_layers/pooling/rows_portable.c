@@ -1,4 +1,5 @@
-/* Rows of a pooling for any processor. */
+/* Pooling for any processor. */
 
 #define ISA portable
-#include "rows.h"
+#define WIDTH 16
+#include "kinds.h"

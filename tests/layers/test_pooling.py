@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
 
+from plugrt.builtin_layers import kernels
 from plugrt.builtin_layers.pooling import (
     AveragePooling,
     GlobalAveragePooling,
     GlobalMaxPooling,
     MaxPooling,
+    native_kernel,
 )
-from plugrt.core.runtime.standalone import output_descs, run_layer
+from plugrt.core.runtime.standalone import output_descs, prepare_layer, run_layer
 from plugrt.plugins import (
     DataType,
     Epilogue,
@@ -226,3 +229,110 @@ def test_impossible_windows_are_refused(
     layer = MaxPooling(**attributes)
     with pytest.raises(ShapeError, match=words):
         layer.getOutputDimensions(0, [TensorDesc(DataType.FLOAT32, shape)])
+
+
+SAME = [
+    {"kernel": (k, k), "padding": ((k - 1) // 2,) * 2 + (k // 2,) * 2} for k in (2, 3, 5, 9, 13)
+]
+
+
+@pytest.mark.parametrize("instructions", kernels.INSTRUCTION_SETS[:3])
+@pytest.mark.parametrize("dtype", native_kernel.TYPES)
+def test_own_kernels(instructions: str, dtype: DataType, rng: Any) -> None:
+    """Every way through the C code: shared columns, whole planes, lines, halves of vectors."""
+    for channels, size in ((96, (10, 11)), (80, (4, 19)), (19, (7, 33)), (3, (2, 5))):
+        source = rng.integers(-99, 99, (2, channels, *size)).astype(dtype.numpy)
+        for window in (*WINDOWS, *SAME):
+            if all(size[i] + sum(window.get("padding", (0,) * 4)[i::2]) >= window["kernel"][i]
+                   for i in range(2)):  # fmt: skip
+                check_kernel(MaxPooling(**window), source, instructions)
+                if dtype is DataType.FLOAT32:
+                    check_kernel(AveragePooling(**window), source, instructions)
+
+
+def check_kernel(layer: Any, source: Any, instructions: str) -> None:
+    """The tactic "kernel" in every format against the reference."""
+    (expected,) = layer.reference([source])
+    for layout in FORMATS:
+        if layout.accepts(source.shape):
+            desc = TensorDesc(DataType.of(source.dtype), source.shape, layout)
+            (output,) = output_descs(layer, [desc])
+            output = replace(output, format=layout)
+            with kernels.at_most(instructions):
+                (got,) = run_layer(
+                    layer.clone(), [source], inputs=[desc], outputs=[output],
+                    tactic=native_kernel.TACTIC,
+                )  # fmt: skip
+            np.testing.assert_allclose(
+                got.astype(np.float64), expected.astype(np.float64), rtol=1e-5, atol=1e-5,
+                err_msg=f"{layer.kernel} {layout}",
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("dtype", [DataType.FLOAT32, DataType.BFLOAT16])
+@pytest.mark.parametrize("window", [WINDOWS[0], WINDOWS[2], *SAME[1:3]], ids=str)
+def test_nan_never_is_the_largest(
+    rng: Any, layout: Format, dtype: DataType, window: dict[str, Any]
+) -> None:
+    source = rng.standard_normal((1, 32, 11, 12)).astype(np.float32)
+    source[rng.random(source.shape) < 0.3] = np.nan
+    source[rng.random(source.shape) < 0.1] = -np.inf
+    source[0, :3], source[0, 3:5] = np.nan, -np.nan
+    source[0, 5] = np.inf
+    layer = MaxPooling(**window)
+    (expected,) = layer.reference([source])
+    assert np.isneginf(expected[0, :5]).all()
+    assert np.isposinf(expected[0, 5]).all()
+    assert not np.isnan(expected).any()
+    check_kernel(layer, source.astype(dtype.numpy), "avx512_bf16")
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("window", [WINDOWS[0], *SAME[1:4]], ids=str)
+def test_number_of_threads_changes_no_bit(
+    rng: Any, layout: Format, window: dict[str, Any]
+) -> None:
+    source = rng.standard_normal((1, 80, 13, 9)).astype(np.float32)
+    desc = TensorDesc(DataType.FLOAT32, source.shape, layout)
+    for layer in (MaxPooling(**window), AveragePooling(**window)):
+        (output,) = output_descs(layer, [desc])
+        output = replace(output, format=layout)
+        results = [
+            run_layer(
+                layer.clone(), [source], inputs=[desc], outputs=[output], threads=threads,
+                tactic=native_kernel.TACTIC,
+            )[0]
+            for threads in (1, 2, 5)
+        ]  # fmt: skip
+        np.testing.assert_array_equal(results[1], results[0])
+        np.testing.assert_array_equal(results[2], results[0])
+
+
+@pytest.mark.parametrize("width", [2047, 5000])
+def test_long_rows(rng: Any, width: int) -> None:
+    source = rng.standard_normal((1, 2, 5, width)).astype(np.float32)
+    for window in ({"kernel": (2, 2), "strides": (2, 2)}, {"kernel": (3, 3), "strides": (1, 3)},
+                   {"kernel": (5, 1500), "padding": (2, 9, 2, 9)}):  # fmt: skip
+        check_kernel(MaxPooling(**window), source, "avx512_bf16")
+
+
+@pytest.mark.parametrize("layout", [Format.LINEAR, Format.CHANNELS_LAST])
+def test_slices_are_written_in_place(rng: Any, layout: Format) -> None:
+    wide = (2, 48, 9, 10)
+    strides = layout.strides(wide)
+    base = rng.standard_normal(int(np.prod(wide))).astype(np.float32)
+    source = as_strided(base, (2, 16, 9, 10), [4 * step for step in strides])
+    for window in (WINDOWS[0], SAME[1], SAME[3]):
+        layer = MaxPooling(**window)
+        desc = TensorDesc(DataType.FLOAT32, source.shape, layout)
+        (dense,) = output_descs(layer, [desc])
+        wider = layout.strides((2, 48, *dense.sizes[2:]))
+        output = replace(dense, format=layout, strides=wider)
+        prepared = prepare_layer(
+            layer, [source], inputs=[desc], outputs=[output], tactic=native_kernel.TACTIC
+        )
+        prepared.recording.replay()
+        memory = prepared.outputs[0][0].view(np.float32)
+        got = as_strided(memory, dense.sizes, [4 * step for step in wider])
+        np.testing.assert_array_equal(got, layer.reference([source])[0])

@@ -1,4 +1,4 @@
-"""Maximum and average pooling, by a kernel of this package or by oneDNN, whichever is faster."""
+"""Maximum and average pooling, by a kernel or by oneDNN, whichever is faster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ from plugrt.plugins import (
 )
 from plugrt.plugins.native import onednn
 
-from . import kernels
 from .numpy_path import are_plain, record_reference, tactics
 from .onednn_support import (
     PostOps,
@@ -39,6 +38,7 @@ from .onednn_support import (
     scratch_size,
     worth_trying,
 )
+from .pooling_by_library import has_kernel, kernel
 from .windows import Window, points_of, three
 
 KERNEL = Tactic(
@@ -46,10 +46,9 @@ KERNEL = Tactic(
 )
 ONEDNN = "onednn:"
 
-TYPES = {DataType.FLOAT32: "float32", DataType.INT8: "int8", DataType.UINT8: "uint8"}
+FLOATS = (DataType.FLOAT32, DataType.BFLOAT16, DataType.FLOAT16)
 
-LAYOUT = "TT" + "2i" + "i" + "3i3i" + "3i3i3i3i3i" + "i" + "ii" + "f" + "5q5q"
-"""struct pooling in pooling.h."""
+INTEGERS = (DataType.INT8, DataType.UINT8)
 
 AS_STORED = Quantization((1.0,))
 
@@ -117,8 +116,10 @@ class Pooling(LayerPlugin):
         (source,), (result,) = combination.inputs, combination.outputs
         if (source.format, source.dtype) != (result.format, result.dtype):
             return False
-        if source.dtype not in TYPES:
+        if source.dtype not in (*FLOATS, *INTEGERS):
             return are_plain(source, result)
+        if source.dtype in FLOATS[1:]:
+            return True
         return self.scales_fit(source, result)
 
     def scales_fit(self, source: TensorDesc, result: TensorDesc) -> bool:
@@ -170,7 +171,7 @@ class Pooling(LayerPlugin):
         window = self.window.in_three_dimensions()
         stored, wanted = (v.desc.quantization or AS_STORED for v in (source, result))
         stream.launch(
-            kernels.kernel(f"twins_{self.kind}_pooling_{TYPES[source.dtype]}", LAYOUT),
+            kernel(self.kind, source.desc),
             source, result, volumes, point,
             three(source.shape[2:], 1), three(result.shape[2:], 1),
             window.size, window.strides, window.dilations, window.before, window.after,
@@ -181,7 +182,7 @@ class Pooling(LayerPlugin):
     def _primitives(self, request: TacticRequest) -> list[tuple[str, onednn.Primitive, PostOps]]:
         """oneDNN's implementations by tactic name, with the epilogue as post-ops."""
         source, result = request.inputs[0], request.outputs[0]
-        if source.dtype is not DataType.FLOAT32 or not onednn.available():
+        if source.dtype not in FLOATS or not onednn.available():
             return []
         window = self.window
         after = window.exact_after(source.sizes[2:], result.sizes[2:])
@@ -210,7 +211,8 @@ class Pooling(LayerPlugin):
 
 
 class MaxPooling(Pooling):
-    """The largest element of each window; padding counts as minus infinity. Twin of MaxPooling."""
+    """The largest element of each window; padding and NaN count as minus infinity. Twin of
+    MaxPooling."""
 
     type = "Twins.MaxPooling"
     kind = "max"
@@ -227,7 +229,7 @@ class MaxPooling(Pooling):
         (source,) = inputs
         least = np.iinfo(source.dtype).min if source.dtype.kind in "iu" else -np.inf
         seen = self.window.contents(source, self.counts(source.shape), least)
-        return [seen.max(axis=_window_axes(source))]
+        return [np.fmax.reduce(seen, axis=_window_axes(source))]
 
 
 class AveragePooling(Pooling):
@@ -273,11 +275,6 @@ class AveragePooling(Pooling):
         none = (0,) * len(window.size)
         unpadded = Window(window.size, window.strides, window.dilations, none, none)
         return unpadded.contents(padded, counts, 0.0)
-
-
-def has_kernel(source: TensorDesc) -> bool:
-    """Whether a C kernel of this package takes the tensor."""
-    return source.dtype in TYPES and 3 <= source.rank <= 5
 
 
 def _window_axes(source: Array) -> tuple[int, ...]:

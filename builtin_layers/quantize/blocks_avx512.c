@@ -1,0 +1,8 @@
+/* Quantising for AVX-512. */
+#if defined(__x86_64__)
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx2,fma,prefer-vector-width=512")
+
+#define ISA avx512
+#include "blocks.h"
+
+#endif

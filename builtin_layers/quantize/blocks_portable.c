@@ -1,0 +1,4 @@
+/* Quantising for any processor. */
+
+#define ISA portable
+#include "blocks.h"

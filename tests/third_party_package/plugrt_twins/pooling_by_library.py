@@ -1,0 +1,19 @@
+"""The library's own pooling kernels, under the twin's own layer: what is compared here is not C
+code but how the plug-in around it is treated."""
+
+from __future__ import annotations
+
+from plugrt.builtin_layers import kernels
+from plugrt.builtin_layers.pooling import native_kernel
+from plugrt.plugins import Kernel, TensorDesc
+
+
+def has_kernel(source: TensorDesc) -> bool:
+    """Whether a kernel takes the tensor."""
+    return native_kernel.supports(source)
+
+
+def kernel(kind: str, source: TensorDesc) -> Kernel:
+    """The kernel for a "max" or an "average" of the tensor."""
+    name = f"plugrt_{kind}_pooling_{native_kernel.TYPES[source.dtype]}"
+    return kernels.kernel(name, native_kernel.LAYOUT)
