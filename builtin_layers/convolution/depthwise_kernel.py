@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ...plugins import BLOCK, Array, DataType, Format, Stream, Tactic, TensorDesc, TensorView
-from .. import kernels
-from . import block_epilogue as epilogues
-from .block_epilogue import BlockEpilogue, block_epilogue, block_strides
-from .problem import Candidate, ConvolutionProblem
+from ...plugins import BLOCK, Array, DataType, Format, TensorView
+from .block_epilogue import block_strides
+from .block_kernel import BlockKernel, has_float32_bias, multiplies_pairs
+from .problem import ConvolutionProblem
 
 PLAIN = "depthwise"
 PAIRS = "depthwise:pairs"
 NAMES = (PLAIN, PAIRS)
-
-LAYOUT = "TTTT" + "i" * 6 + "2i2i" + "2i2i2i" + "4q4q" + epilogues.LAYOUT
-"""struct depthwise_arguments in depthwise.h."""
 
 FORMATS = (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16)
 
@@ -32,53 +29,33 @@ MOST_BLOCKS = 16
 """Blocks of channels of one task: their weights stay in the first-level cache."""
 
 
-class DepthwiseConvolution(Candidate):
+class DepthwiseConvolution(BlockKernel):
     """The loops of depthwise_row.h or depthwise_pairs.h."""
 
-    def __init__(self, problem: ConvolutionProblem, epilogue: BlockEpilogue, name: str) -> None:
-        self._problem = problem
-        self._epilogue = epilogue
-        first = frozenset({0})
-        self.tactic = Tactic(name, strided_inputs=first, strided_outputs=first)
+    kernel = "plugrt_convolution_depthwise"
+    layout = "i" * 5 + "2i2i" + "2i2i2i" + "4q4q"
 
-    def record(
-        self,
-        stream: Stream,
-        inputs: Sequence[TensorView],
-        output: TensorView,
-        workspace: TensorView | None,
-    ) -> None:
-        problem, window = self._problem, self._problem.window
-        source, weights = inputs[0], inputs[1]
-        in_pairs = self.tactic.name == PAIRS
-        packed = stream.store.pack(
-            (self.tactic.name, weights.digest), lambda: _packed(weights.desc, in_pairs)
-        )
-        has_bias = problem.bias is not None
-        stream.launch(
-            kernels.kernel("plugrt_convolution_depthwise", LAYOUT),
-            source, packed, inputs[2] if has_bias else packed, output, int(has_bias),
-            int(source.dtype is DataType.BFLOAT16), int(in_pairs), source.shape[0],
-            source.shape[1], blocks_per_task(problem), source.shape[2:], output.shape[2:],
-            window.kernel, window.strides, window.before,
+    @staticmethod
+    def names(problem: ConvolutionProblem) -> Sequence[str]:
+        """Both, as far as they fit."""
+        if not _fits(problem):
+            return ()
+        return (PAIRS, PLAIN) if _fits_pairs(problem) else (PLAIN,)
+
+    def pack(self, weights: Array) -> Array:
+        return pack_pairs(weights) if self.tactic.name == PAIRS else pack(weights)
+
+    def arguments(self, source: TensorView, output: TensorView) -> Sequence[Any]:
+        window = self._problem.window
+        return (
+            int(source.dtype is DataType.BFLOAT16), int(self.tactic.name == PAIRS),
+            source.shape[0], source.shape[1], blocks_per_task(self._problem),
+            source.shape[2:], output.shape[2:], window.kernel, window.strides, window.before,
             block_strides(source.desc), block_strides(output.desc),
-            *self._epilogue.arguments(stream, inputs, output, packed),
         )  # fmt: skip
 
 
-def candidates(
-    problem: ConvolutionProblem, tactic: str | None = None
-) -> Iterator[DepthwiseConvolution]:
-    """The way with the tactic's name; without one both, as far as they fit."""
-    if not kernels.available() or not _fits(problem):
-        return
-    epilogue = block_epilogue(problem.epilogue, problem.inputs, problem.output, sums=False)
-    if epilogue is None:
-        return
-    if tactic in (None, PAIRS) and _fits_pairs(problem):
-        yield DepthwiseConvolution(problem, epilogue, PAIRS)
-    if tactic in (None, PLAIN):
-        yield DepthwiseConvolution(problem, epilogue, PLAIN)
+candidates = DepthwiseConvolution.candidates
 
 
 def blocks_per_task(problem: ConvolutionProblem) -> int:
@@ -115,18 +92,12 @@ def _by_tap(weights: Array, block: int) -> Array:
     return taps
 
 
-def _packed(weights: TensorDesc, in_pairs: bool) -> Array:
-    if weights.value is None:
-        raise ValueError("weights that are packed must be constant")
-    return pack_pairs(weights.value) if in_pairs else pack(weights.value)
-
-
 def _fits(problem: ConvolutionProblem) -> bool:
-    source, output, bias = problem.source, problem.output, problem.bias
+    source, output = problem.source, problem.output
     is_bfloat16 = problem.is_narrow and source.dtype is output.dtype is DataType.BFLOAT16
     return (
         (problem.is_float32 or is_bfloat16)
-        and (bias is None or bias.dtype is DataType.FLOAT32)
+        and has_float32_bias(problem)
         and problem.weights.is_constant
         and problem.is_depthwise
         and source.rank == 4
@@ -138,8 +109,6 @@ def _fits(problem: ConvolutionProblem) -> bool:
 
 
 def _fits_pairs(problem: ConvolutionProblem) -> bool:
-    from ...plugins.native import cpu
-
     window = problem.window
     return (
         problem.source.dtype is DataType.BFLOAT16
@@ -147,5 +116,5 @@ def _fits_pairs(problem: ConvolutionProblem) -> bool:
         and problem.source.sizes[1] % 2 == 0
         and window.kernel in PAIRED_WINDOWS
         and window.strides[1] in PAIRED_STRIDES
-        and {"avx512bf16", "avx512bw", "avx512vl"} <= cpu.features()
+        and multiplies_pairs()
     )

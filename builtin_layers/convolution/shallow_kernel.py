@@ -3,22 +3,19 @@ writes channels-last or blocked tensors, of float32 or bfloat16."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ...plugins import Array, DataType, Format, Stream, Tactic, TensorDesc, TensorView
-from .. import kernels
-from . import block_epilogue as epilogues
-from .block_epilogue import BlockEpilogue, block_epilogue, block_strides
-from .problem import Candidate, ConvolutionProblem
+from ...plugins import Array, DataType, Format, TensorDesc, TensorView
+from .block_epilogue import block_strides
+from .block_kernel import BlockKernel, has_float32_bias, multiplies_pairs
+from .problem import ConvolutionProblem
 
 PLAIN = "shallow"
 PAIRS = "shallow:pairs"
 NAMES = (PLAIN, PAIRS)
-
-LAYOUT = "TTTT" + "i" * 6 + "2i2i" + "2i2i2i" + "i" + "3q4q" + epilogues.LAYOUT
-"""struct shallow_arguments in shallow.h."""
 
 MOST_CHANNELS = 4
 """With more input channels other kernels vectorise better."""
@@ -37,54 +34,36 @@ SPARE_LINES = 2
 OUTPUT_FORMATS = (Format.CHANNELS_LAST, Format.CHANNELS_BLOCKED_16)
 
 
-class ShallowConvolution(Candidate):
+class ShallowConvolution(BlockKernel):
     """The loops of shallow_row.h; in pairs the inputs and weights are rounded to bfloat16."""
 
-    def __init__(self, problem: ConvolutionProblem, epilogue: BlockEpilogue, name: str) -> None:
-        self._problem = problem
-        self._epilogue = epilogue
-        first = frozenset({0})
-        self.tactic = Tactic(name, strided_inputs=first, strided_outputs=first)
+    kernel = "plugrt_convolution_shallow"
+    layout = "i" * 5 + "2i2i" + "2i2i2i" + "i" + "3q4q"
 
-    def record(
-        self,
-        stream: Stream,
-        inputs: Sequence[TensorView],
-        output: TensorView,
-        workspace: TensorView | None,
-    ) -> None:
-        problem, window = self._problem, self._problem.window
-        source, weights = inputs[0], inputs[1]
-        in_pairs = self.tactic.name == PAIRS
-        packed = stream.store.pack(
-            (self.tactic.name, weights.digest), lambda: _packed(weights.desc, in_pairs)
-        )
-        has_bias = problem.bias is not None
+    @staticmethod
+    def names(problem: ConvolutionProblem) -> Sequence[str]:
+        """In pairs only where that loses nothing that the output could hold."""
+        if not is_shallow(problem):
+            return ()
+        in_pairs = problem.output.dtype is DataType.BFLOAT16 and multiplies_pairs()
+        return (PAIRS, PLAIN) if in_pairs else (PLAIN,)
+
+    def pack(self, weights: Array) -> Array:
+        return pack_pairs(weights) if self.tactic.name == PAIRS else pack(weights)
+
+    def arguments(self, source: TensorView, output: TensorView) -> Sequence[Any]:
+        window = self._problem.window
         per_image, per_channel, per_row, _ = source.desc.element_strides
-        stream.launch(
-            kernels.kernel("plugrt_convolution_shallow", LAYOUT),
-            source, packed, inputs[2] if has_bias else packed, output, int(has_bias),
-            int(output.dtype is DataType.BFLOAT16), int(in_pairs),
+        return (
+            int(output.dtype is DataType.BFLOAT16), int(self.tactic.name == PAIRS),
             source.shape[0], source.shape[1], output.shape[1],
             source.shape[2:], output.shape[2:], window.kernel, window.strides, window.before,
-            line_length(problem), (per_image, per_channel, per_row), block_strides(output.desc),
-            *self._epilogue.arguments(stream, inputs, output, packed),
+            line_length(self._problem), (per_image, per_channel, per_row),
+            block_strides(output.desc),
         )  # fmt: skip
 
 
-def candidates(
-    problem: ConvolutionProblem, tactic: str | None = None
-) -> Iterator[ShallowConvolution]:
-    """The way with the tactic's name; without one all that fit, a good guess first."""
-    if not kernels.available() or not is_shallow(problem):
-        return
-    epilogue = block_epilogue(problem.epilogue, problem.inputs, problem.output, sums=False)
-    if epilogue is None:
-        return
-    if tactic in (None, PAIRS) and _fits_pairs(problem):
-        yield ShallowConvolution(problem, epilogue, PAIRS)
-    if tactic in (None, PLAIN):
-        yield ShallowConvolution(problem, epilogue, PLAIN)
+candidates = ShallowConvolution.candidates
 
 
 def takes(source: TensorDesc, weights: TensorDesc, output: TensorDesc, groups: int) -> bool:
@@ -104,13 +83,11 @@ def takes(source: TensorDesc, weights: TensorDesc, output: TensorDesc, groups: i
 
 def is_shallow(problem: ConvolutionProblem) -> bool:
     """Whether the kernel computes this problem."""
-    source, weights, output, bias = (
-        problem.source, problem.weights, problem.output, problem.bias,
-    )  # fmt: skip
+    source, weights, output = problem.source, problem.weights, problem.output
     return (
         takes(source, weights, output, problem.groups)
         and weights.is_constant
-        and (bias is None or bias.dtype is DataType.FLOAT32)
+        and has_float32_bias(problem)
         and problem.window.dilations == (1, 1)
         and 0 not in (*source.sizes, *output.sizes)
         and source.element_strides[3] == 1
@@ -145,18 +122,5 @@ def pack_pairs(weights: Array) -> Array:
     return np.ascontiguousarray(split.transpose(0, 1, 3, 4, 2)).view(np.uint16)
 
 
-def _packed(weights: TensorDesc, in_pairs: bool) -> Array:
-    if weights.value is None:
-        raise ValueError("weights that are packed must be constant")
-    return pack_pairs(weights.value) if in_pairs else pack(weights.value)
-
-
 def _lines(problem: ConvolutionProblem) -> int:
     return problem.source.sizes[1] * problem.window.kernel[0]
-
-
-def _fits_pairs(problem: ConvolutionProblem) -> bool:
-    from ...plugins.native import cpu
-
-    wanted = {"avx512bf16", "avx512bw", "avx512vl"}
-    return problem.output.dtype is DataType.BFLOAT16 and wanted <= cpu.features()

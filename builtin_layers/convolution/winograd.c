@@ -10,8 +10,15 @@ struct functions {
     winograd_output_function *output;
 };
 
-static struct functions functions_for(int tile)
+static struct functions functions_for(int tile, int is_narrow)
 {
+#if defined(__x86_64__)
+    if (is_narrow)
+        return (struct functions){plugrt_winograd_input_narrow,
+            plugrt_winograd_product_avx512_bf16, plugrt_winograd_output_2_avx512_bf16};
+#else
+    (void)is_narrow;
+#endif
     return tile == 4 ? (struct functions){BEST_OF(plugrt_winograd_input_4),
                BEST_OF(plugrt_winograd_product), BEST_OF(plugrt_winograd_output_4)}
                      : (struct functions){BEST_OF(plugrt_winograd_input_2),
@@ -73,11 +80,11 @@ static int multiply(const struct winograd_call *call, const struct functions *fu
     const int channel = panel * WINOGRAD_PANEL, left = a->outputs - channel;
     const int width = winograd_width(a->outputs, channel);
     const int64_t next_block = (int64_t)call->positions * WINOGRAD_POSITION;
-    const float *weights = call->weights + (int64_t)channel * call->positions * a->channels;
+    const float *weights = call->weights + (int64_t)channel * call->positions * call->depth;
     for (int position = 0; position < call->positions; position++) {
         functions->product(chunk->transformed + position * WINOGRAD_POSITION, next_block, weights,
-            product + position * WINOGRAD_PRODUCT, a->channels, chunk->rows, width);
-        weights += (int64_t)a->channels * width;
+            product + position * WINOGRAD_PRODUCT, call->depth, chunk->rows, width);
+        weights += (int64_t)call->depth * width;
     }
     functions->output(call, chunk, product, channel, width);
     return plugrt_winograd_finish(call, chunk, channel, left < width ? left : width);
@@ -98,10 +105,32 @@ static int multiply_block(const struct winograd_call *call, const struct functio
     return status;
 }
 
+/* The blocks that a member of the team takes first: neighbours, and the same ones at every call, so
+ * that it finds the inputs in its own cache.  Who has none left helps the others. */
+struct share {
+    _Alignas(64) int64_t next;
+    int64_t end;
+};
+
+/* The next block for a member; -1 where there is none. */
+static int64_t claim(struct share *shares, int member, int team)
+{
+    for (int k = 0; k < team; k++) {
+        struct share *share = &shares[(member + k) % team];
+        int64_t index;
+#pragma omp atomic capture
+        index = share->next++;
+        if (index < share->end)
+            return index;
+    }
+    return -1;
+}
+
 LAYER_KERNEL(plugrt_convolution_winograd)
 {
     const struct winograd_arguments *a = args;
-    const struct functions functions = functions_for(a->tile);
+    const struct functions functions = functions_for(a->tile, a->is_narrow);
+    const int depth = winograd_depth(a->channels, a->is_narrow);
     struct winograd_call state = {
         .arguments = a,
         .input = plugrt_address(call, a->input),
@@ -110,7 +139,8 @@ LAYER_KERNEL(plugrt_convolution_winograd)
         .tensors = plugrt_epilogue_tensors(&a->epilogue, call),
         .output = plugrt_address(call, a->output),
         .positions = (a->tile + 2) * (a->tile + 2),
-        .blocks = (a->channels + WINOGRAD_BLOCK - 1) / WINOGRAD_BLOCK,
+        .depth = depth,
+        .blocks = (depth + WINOGRAD_BLOCK - 1) / WINOGRAD_BLOCK,
         .tile_rows = (a->output_size[0] + a->tile - 1) / a->tile,
         .tile_columns = (a->output_size[1] + a->tile - 1) / a->tile,
     };
@@ -123,6 +153,10 @@ LAYER_KERNEL(plugrt_convolution_winograd)
     float *workspace = plugrt_address(call, a->workspace);
     const int threads = call->thread_count < a->threads ? call->thread_count : a->threads;
 
+    struct share shares[threads];
+    for (int member = 0; member < threads; member++)
+        shares[member] = (struct share){
+            .next = count * member / threads, .end = count * (member + 1) / threads};
     int status = 0;
 
 #pragma omp parallel num_threads(threads) reduction(| : status)
@@ -139,8 +173,8 @@ LAYER_KERNEL(plugrt_convolution_winograd)
             }
         } else {
             float *mine = workspace + member * (transformed_size + product_size);
-#pragma omp for schedule(dynamic)
-            for (int64_t index = 0; index < count; index++) {
+            int64_t index;
+            while ((index = claim(shares, member, threads)) >= 0) {
                 const struct block block = block_of(tiles, index, count, mine);
                 transform(&state, &functions, &block, 0, 1);
                 status |= multiply_block(

@@ -134,7 +134,7 @@ void NAMED3(plugrt_winograd_input, TILE, SUFFIX)(
         const int row = place.row - a->before[0], column = place.column - a->before[1];
         const int inside = row >= 0 && row + SIZE <= a->input_size[0] && column >= 0
             && column + SIZE <= a->input_size[1];
-        const float *image = call->input + place.image * a->input_stride[0];
+        const float *image = (const float *)call->input + place.image * a->input_stride[0];
         float *to = chunk->transformed + t * WINOGRAD_BLOCK;
         for (int b = 0; b < call->blocks; b++, to += SIZE * SIZE * WINOGRAD_POSITION) {
             const int left = a->channels - b * WINOGRAD_BLOCK;

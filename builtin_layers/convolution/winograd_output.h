@@ -1,5 +1,6 @@
 /* The output transform of winograd.h.  A template as direct_row.h: the including file defines
- * SUFFIX, LANES (floats of a vector) and TILE (2 or 4), and has chosen the instruction set. */
+ * SUFFIX, LANES (floats of a vector) and TILE (2 or 4), and has chosen the instruction set; it may define
+ * WINOGRAD_ELEMENT, of which outputs and operands are, with WINOGRAD_READ and WINOGRAD_WRITE. */
 #include "winograd.h"
 #include "winograd_points.h"
 
@@ -17,6 +18,7 @@
 #define STORE NAMED3(winograd_store, TILE, SUFFIX)
 
 #define SIZE (TILE + 2)
+#define AHEAD (TILE == 2 ? 4 : 1) /* tiles that take as long as memory */
 #define INLINED static inline __attribute__((always_inline))
 
 typedef float VECTOR __attribute__((vector_size(LANES * sizeof(float))));
@@ -34,6 +36,14 @@ INLINED VECTOR LOAD(const float *from)
 #define WINOGRAD_LOWER(x, bound) (VECTOR) SELECTED(MASK, (x) > (bound), bound, x)
 #define WINOGRAD_RAISE(x, bound) (VECTOR) SELECTED(MASK, (x) < (bound), bound, x)
 #define WINOGRAD_CLIP(x, low, high) WINOGRAD_LOWER(WINOGRAD_RAISE(x, low), high)
+#endif
+
+#ifndef WINOGRAD_ELEMENT
+#define WINOGRAD_ELEMENT float
+#define WINOGRAD_READ(value, from, channels) \
+    memcpy(&(value), from, (size_t)(channels) * sizeof(float))
+#define WINOGRAD_WRITE(to, value, channels) \
+    memcpy(to, &(value), (size_t)(channels) * sizeof(float))
 #endif
 
 /* Transforms SIZE products along one axis back to TILE outputs. */
@@ -95,7 +105,8 @@ INLINED void ACTIVATE(const struct activation *activation, VECTOR (*y)[TILE])
 /* Transforms LANES channels of a tile back and stores its first `rows` x `columns` outputs, of
  * them the first `channels` channels.  Inlined with constants where the tile is whole. */
 INLINED void STORE(const struct winograd_arguments *a, const float *product, VECTOR bias,
-    const float *operand, float *output, int rows, int columns, int channels)
+    const WINOGRAD_ELEMENT *operand, WINOGRAD_ELEMENT *output, int rows, int columns,
+    int channels)
 {
     const int64_t *operand_stride = a->epilogue.stride[0];
     VECTOR y[TILE][TILE];
@@ -113,8 +124,8 @@ INLINED void STORE(const struct winograd_arguments *a, const float *product, VEC
             for (int j = 0; j < TILE; j++)
                 if (i < rows && j < columns) {
                     VECTOR added = {0};
-                    memcpy(&added, operand + i * operand_stride[2] + j * operand_stride[3],
-                        (size_t)channels * sizeof(float));
+                    WINOGRAD_READ(added,
+                        operand + i * operand_stride[2] + j * operand_stride[3], channels);
                     y[i][j] += added;
                 }
         ACTIVATE(&a->epilogue.second, y);
@@ -124,12 +135,13 @@ INLINED void STORE(const struct winograd_arguments *a, const float *product, VEC
 #pragma GCC unroll 4
         for (int j = 0; j < TILE; j++)
             if (i < rows && j < columns)
-                memcpy(output + i * a->output_stride[2] + j * a->output_stride[3], &y[i][j],
-                    (size_t)channels * sizeof(float));
+                WINOGRAD_WRITE(output + i * a->output_stride[2] + j * a->output_stride[3],
+                    y[i][j], channels);
 }
 
-/* Fetches where the next tile's outputs go: without it the stores would wait for memory. */
-INLINED void FETCH(const struct winograd_arguments *a, const float *output, int rows)
+/* Fetches where a later tile's outputs go: without it the stores would wait for memory. */
+INLINED void FETCH(
+    const struct winograd_arguments *a, const WINOGRAD_ELEMENT *output, int rows)
 {
 #pragma GCC unroll 4
     for (int i = 0; i < TILE; i++)
@@ -146,7 +158,11 @@ void NAMED3(plugrt_winograd_output, TILE, SUFFIX)(const struct winograd_call *ca
     const struct winograd_arguments *a = call->arguments;
     const int left = a->outputs - channel;
     struct winograd_place place = winograd_place_of(call, chunk->first);
+    struct winograd_place later = winograd_place_of(call, chunk->first + AHEAD);
     for (int t = 0; t < chunk->rows; t++, winograd_advance(call, &place)) {
+        const int later_rows = a->output_size[0] - later.row;
+        const int64_t later_to = winograd_offset(a->output_stride, &later);
+        winograd_advance(call, &later);
         const int rows = a->output_size[0] - place.row;
         const int columns = a->output_size[1] - place.column;
         const int64_t from = winograd_offset(a->epilogue.stride[0], &place);
@@ -155,16 +171,18 @@ void NAMED3(plugrt_winograd_output, TILE, SUFFIX)(const struct winograd_call *ca
             const int channels = left - k < LANES ? left - k : LANES;
             const int block = (channel + k) / WINOGRAD_BLOCK, lane = k % WINOGRAD_BLOCK;
             const float *products = product + t * WINOGRAD_PANEL + k;
-            const float *operand = a->epilogue.adds_operand
-                ? (const float *)call->tensors.operand[0] + from
+            const WINOGRAD_ELEMENT *operand = a->epilogue.adds_operand
+                ? (const WINOGRAD_ELEMENT *)call->tensors.operand[0] + from
                     + block * a->epilogue.stride[0][1] + lane
                 : NULL;
-            float *output = call->output + to + block * a->output_stride[1] + lane;
+            WINOGRAD_ELEMENT *output
+                = (WINOGRAD_ELEMENT *)call->output + block * a->output_stride[1] + lane;
+            if (later.image < a->batch)
+                FETCH(a, output + later_to, later_rows < TILE ? later_rows : TILE);
+            output += to;
             VECTOR bias = {0};
             if (call->bias != NULL)
                 memcpy(&bias, call->bias + channel + k, (size_t)channels * sizeof(float));
-            if (columns >= 2 * TILE)
-                FETCH(a, output + TILE * a->output_stride[3], rows < TILE ? rows : TILE);
             if (rows >= TILE && columns >= TILE && channels == LANES)
                 STORE(a, products, bias, operand, output, TILE, TILE, LANES);
             else
@@ -174,6 +192,7 @@ void NAMED3(plugrt_winograd_output, TILE, SUFFIX)(const struct winograd_call *ca
 }
 
 #undef SIZE
+#undef AHEAD
 #undef INLINED
 #undef JOIN3
 #undef NAMED3

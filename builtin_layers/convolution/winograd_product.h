@@ -1,6 +1,7 @@
 /* The matrix products of winograd.h.  A template as direct_row.h: the including file defines
  * SUFFIX, LANES (floats of a vector) and ROWS (tiles per step; twice as many vectors are sums),
- * and has chosen the instruction set. */
+ * and has chosen the instruction set; it may define
+ * WINOGRAD_ADD_PRODUCT(sum, word, weight), which adds to a vector of sums a word times a vector. */
 #include "winograd.h"
 
 #include <string.h>
@@ -8,6 +9,10 @@
 #define JOIN(a, b) a##_##b
 #define NAMED(a, b) JOIN(a, b)
 #define VECTOR NAMED(winograd_vector, SUFFIX)
+#ifndef WINOGRAD_ADD_PRODUCT
+#define WINOGRAD_ADD_PRODUCT(sum, word, weight) ((sum) + (word) * (weight))
+#endif
+
 #define STEP NAMED(winograd_step, SUFFIX)
 #define ROWS_OF NAMED(winograd_rows, SUFFIX)
 
@@ -16,7 +21,7 @@ typedef float VECTOR __attribute__((vector_size(LANES * sizeof(float))));
 /* `rows` tiles times `vectors` vectors of the panel.  Inlined with
  * constant numbers of both. */
 static inline __attribute__((always_inline)) void STEP(const float *transformed,
-    int64_t next_block, const float *weights, float *product, int channels, int width, int rows,
+    int64_t next_block, const float *weights, float *product, int depth, int width, int rows,
     int vectors)
 {
     VECTOR sum[ROWS][2];
@@ -25,8 +30,8 @@ static inline __attribute__((always_inline)) void STEP(const float *transformed,
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++)
             sum[r][v] = (VECTOR){0};
-    for (int c = 0; c < channels; c += WINOGRAD_BLOCK) {
-        const int count = channels - c < WINOGRAD_BLOCK ? channels - c : WINOGRAD_BLOCK;
+    for (int c = 0; c < depth; c += WINOGRAD_BLOCK) {
+        const int count = depth - c < WINOGRAD_BLOCK ? depth - c : WINOGRAD_BLOCK;
         for (int i = 0; i < count; i++) {
             VECTOR weight[2];
 #pragma GCC unroll 2
@@ -34,10 +39,10 @@ static inline __attribute__((always_inline)) void STEP(const float *transformed,
                 memcpy(&weight[v], weights + v * LANES, sizeof weight[v]);
 #pragma GCC unroll 14
             for (int r = 0; r < rows; r++) {
-                const float element = transformed[r * WINOGRAD_BLOCK + i];
+                const float word = transformed[r * WINOGRAD_BLOCK + i];
 #pragma GCC unroll 2
                 for (int v = 0; v < vectors; v++)
-                    sum[r][v] += element * weight[v];
+                    sum[r][v] = WINOGRAD_ADD_PRODUCT(sum[r][v], word, weight[v]);
             }
             weights += width;
         }
@@ -52,11 +57,11 @@ static inline __attribute__((always_inline)) void STEP(const float *transformed,
 
 #define CASE(n)                                                                              \
     case n:                                                                                  \
-        STEP(transformed, next_block, weights, product, channels, width, n, vectors);        \
+        STEP(transformed, next_block, weights, product, depth, width, n, vectors);        \
         break;
 
 static inline __attribute__((always_inline)) void ROWS_OF(const float *transformed,
-    int64_t next_block, const float *weights, float *product, int channels, int width, int rows,
+    int64_t next_block, const float *weights, float *product, int depth, int width, int rows,
     int vectors)
 {
     switch (rows) {
@@ -71,7 +76,7 @@ static inline __attribute__((always_inline)) void ROWS_OF(const float *transform
 }
 
 void NAMED(plugrt_winograd_product, SUFFIX)(const float *transformed, int64_t next_block,
-    const float *weights, float *product, int channels, int rows, int width)
+    const float *weights, float *product, int depth, int rows, int width)
 {
     const int steps = (rows + ROWS - 1) / ROWS;
     for (int k = 0; k < width; k += 2 * LANES)
@@ -80,9 +85,9 @@ void NAMED(plugrt_winograd_product, SUFFIX)(const float *transformed, int64_t ne
             const float *from = transformed + first * WINOGRAD_BLOCK;
             float *to = product + first * WINOGRAD_PANEL + k;
             if (width - k >= 2 * LANES)
-                ROWS_OF(from, next_block, weights + k, to, channels, width, end - first, 2);
+                ROWS_OF(from, next_block, weights + k, to, depth, width, end - first, 2);
             else
-                ROWS_OF(from, next_block, weights + k, to, channels, width, end - first, 1);
+                ROWS_OF(from, next_block, weights + k, to, depth, width, end - first, 1);
         }
 }
 

@@ -40,7 +40,15 @@ def run_kernel(
 
 def aligned_empty(nbytes: int) -> Array:
     """An uninitialised uint8 buffer that begins at a multiple of 64."""
-    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    return _aligned_part(np.empty(nbytes + ALIGNMENT, np.uint8), nbytes)
+
+
+def aligned_zeros(nbytes: int) -> Array:
+    """The same, of zeros, which take memory where they are first written."""
+    return _aligned_part(np.zeros(nbytes + ALIGNMENT, np.uint8), nbytes)
+
+
+def _aligned_part(raw: Array, nbytes: int) -> Array:
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + nbytes]
 

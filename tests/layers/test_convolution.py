@@ -152,9 +152,12 @@ def test_own_kernels_serve_where_onednn_is_absent(
     found = every_tactic(
         CASES[name].layer, arrays, layout=layout, constants=(1, 2), epilogue=epilogue
     )
-    last = layout is LAST and name in ("depthwise", "depthwise strided")
+    special = {
+        "depthwise": "depthwise", "depthwise strided": "depthwise",
+        "1x1": "product", "1x1 odd": "product",
+    }  # fmt: skip
     direct = [tactic for tactic in found if not tactic.startswith("winograd:")]
-    assert direct == ["depthwise" if last else "direct"]
+    assert direct == [special.get(name, "direct") if layout is LAST else "direct"]
 
 
 def test_weights_from_the_network_and_other_types(every_tactic: Check, rng: Any) -> None:

@@ -1,5 +1,5 @@
-"""Depthwise convolutions and those of few channels by our own kernels: every shape, format, type,
-epilogue and instruction set."""
+"""Depthwise and 1x1 convolutions and those of few channels by our own kernels: every shape, format,
+type, epilogue and instruction set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugrt.builtin_layers import kernels
-from plugrt.builtin_layers.convolution import Convolution, depthwise_kernel, shallow_kernel
+from plugrt.builtin_layers.convolution import (
+    Convolution,
+    depthwise_kernel,
+    product_kernel,
+    shallow_kernel,
+)
 from plugrt.core.runtime.standalone import prepare_layer, run_layer
 from plugrt.plugins import (
     Combination,
@@ -33,9 +38,9 @@ LINEAR, LAST, BLOCKED = Format.LINEAR, Format.CHANNELS_LAST, Format.CHANNELS_BLO
 F32, BF16 = DataType.FLOAT32, DataType.BFLOAT16
 X, R = Input(0), Input(1)
 
-OWN = {*depthwise_kernel.NAMES, *shallow_kernel.NAMES}
-ROUNDING = {F32: 1e-6, BF16: 2.0**-8}
-"""Of the sum of the magnitudes of an output's products."""
+OWN = {*depthwise_kernel.NAMES, *shallow_kernel.NAMES, *product_kernel.NAMES}
+ROUNDING = {F32: 1e-6, BF16: 2.0**-7}
+"""Of the sum of the magnitudes of an output's products, of which both factors may be rounded."""
 
 
 class Problem:
@@ -124,6 +129,13 @@ def shallow(
     )
 
 
+def product(
+    rng: Any, source: tuple[int, ...], outputs: int, inner: DataType = F32, outer: DataType = F32,
+    bias: bool = True,
+) -> Problem:  # fmt: skip
+    return Problem(rng, Convolution(), source, outputs, (1, 1), bias=bias, inner=inner, outer=outer)
+
+
 def has_pairs() -> bool:
     return {"avx512bf16", "avx512bw", "avx512vl"} <= cpu.features()
 
@@ -207,6 +219,39 @@ def test_random_shallow(
     assert "shallow" in made.check(threads=threads)
 
 
+@settings(max_examples=120, deadline=None)
+@given(
+    batch=st.integers(1, 3), channels=st.integers(1, 40), outputs=st.integers(1, 150),
+    height=st.integers(1, 9), width=st.integers(1, 20), threads=st.integers(1, 3),
+    bias=st.booleans(), types=st.sampled_from([(F32, F32), (BF16, BF16), (BF16, F32)]),
+)  # fmt: skip
+def test_random_products(
+    batch: int, channels: int, outputs: int, height: int, width: int, threads: int, bias: bool,
+    types: tuple[DataType, DataType],
+) -> None:  # fmt: skip
+    made = product(
+        np.random.default_rng(7), (batch, channels, height, width), outputs, *types, bias=bias
+    )
+    in_pairs = types[0] is BF16 and channels % 2 == 0 and has_pairs()
+    assert made.check(threads=threads) == {"product:pairs" if in_pairs else "product"}
+
+
+@pytest.mark.parametrize("dtype", [F32, BF16])
+def test_products_of_many_weights_share_them_out(rng: Any, dtype: DataType) -> None:
+    for threads in (1, 2, 3):
+        assert product(rng, (1, 96, 7, 7), 200, dtype, dtype).check(threads=threads)
+
+
+@pytest.mark.parametrize("dtype", [F32, BF16])
+def test_products_add_a_residual(rng: Any, dtype: DataType) -> None:
+    made = product(rng, (2, 16, 5, 7), 70, dtype, dtype)
+    residual = rng.standard_normal(made.output.sizes).astype(dtype.numpy)
+    epilogue = Epilogue((EpilogueStep(X + R, 1), EpilogueStep(STEPS["relu"])))
+    assert made.check(epilogue, [residual])
+    (tactic,) = made.tactics(epilogue, [residual], 2).values()
+    assert tactic.may_alias == {3}
+
+
 @pytest.mark.parametrize("instructions", kernels.INSTRUCTION_SETS)
 @pytest.mark.parametrize("dtype", [F32, BF16])
 def test_every_instruction_set(rng: Any, dtype: DataType, instructions: str) -> None:
@@ -219,6 +264,8 @@ def test_every_instruction_set(rng: Any, dtype: DataType, instructions: str) -> 
             assert shallow(
                 rng, (1, 3, 20, 37), channels, (size, size), dtype, **attributes
             ).check()
+        for channels, outputs in ((6, 20), (17, 90)):
+            assert product(rng, (2, channels, 5, 9), outputs, dtype, dtype).check()
         blocked = depthwise(rng, 32, (9, 10), (3, 3), 1, dtype, BLOCKED, padding=(1, 1, 1, 1))
         assert blocked.check()
 
@@ -282,9 +329,11 @@ def test_not_a_number_stays(rng: Any, dtype: DataType) -> None:
 
 
 @pytest.mark.parametrize("dtype", [F32, BF16])
-@pytest.mark.parametrize("kind", ["depthwise", "shallow"])
+@pytest.mark.parametrize("kind", ["depthwise", "shallow", "product"])
 def test_slices_in_and_out(rng: Any, kind: str, dtype: DataType) -> None:
-    if kind == "depthwise":
+    if kind == "product":
+        made = product(rng, (2, 12, 9, 11), 32, dtype, dtype)
+    elif kind == "depthwise":
         made = depthwise(rng, 32, (9, 11), (3, 3), 2, dtype, padding=(1, 1, 1, 1))
     else:
         made = shallow(rng, (2, 3, 9, 11), 32, (3, 3), dtype, padding=(1, 1, 1, 1))

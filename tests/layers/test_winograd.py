@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugrt.builtin_layers.convolution import Convolution, winograd
+from plugrt.builtin_layers.convolution import Convolution, winograd, winograd_blocking
 from plugrt.core.devices.cpu import CpuStream, SlotTable
 from plugrt.core.runtime.buffers import from_memory, to_memory
 from plugrt.core.runtime.standalone import prepare_layer, run_layer
@@ -106,7 +106,7 @@ def check(
         ((1, 16, 1, 1), 16),
         ((1, 48, 70, 75), 64),  # blocks of each thread's own
         ((3, 256, 13, 13), 80),
-        ((1, 512, 26, 30), 16),  # more than one shared block
+        ((1, 512, 26, 30), 16),
     ],
 )
 def test_shapes(
@@ -114,6 +114,16 @@ def test_shapes(
 ) -> None:
     layer = Convolution(padding=(1, 1, 1, 1))
     check(layer, arrays(rng, source, outputs), layout=layout, threads=threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("cache", [1 << 16, 1 << 23])
+def test_threads_share_blocks(
+    rng: Any, monkeypatch: pytest.MonkeyPatch, cache: int, threads: int
+) -> None:
+    monkeypatch.setattr(winograd_blocking, "REPEATED_PER_TILE", 0)
+    monkeypatch.setattr(winograd_blocking, "SHARED_CACHE", cache)  # several blocks, and one
+    check(Convolution(padding=(1, 1, 1, 1)), arrays(rng, (2, 24, 30, 31), 80), threads=threads)
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,6 +9,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from plugrt import DataType, Format, LayerPlugin, Registry
+from plugrt.builtin_layers.convolution import winograd
 from plugrt.core.runtime.standalone import output_descs, prepare_layer, run_layer
 from plugrt.plugins import (
     Array,
@@ -21,6 +22,7 @@ from plugrt.plugins import (
     TensorDesc,
 )
 from plugrt.plugins.expression import where
+from plugrt.plugins.native import cpu
 
 X = Input(0)
 LEAKY = EpilogueStep(where(X > 0, X, X * 0.1), name="leaky")
@@ -123,7 +125,10 @@ def test_convolution(registry: Registry, name: str, epilogue: Epilogue) -> None:
             )
     if epilogue is EPILOGUES["unknown to oneDNN"]:
         families = {found.partition(":")[0] for found in names}
-        own = {"3x3": {"winograd"}, "first layer": {"shallow"}, "depthwise": {"depthwise"}}
+        own = {
+            "3x3": {"winograd"}, "first layer": {"shallow"}, "depthwise": {"depthwise"},
+            "1x1": {"product"},
+        }  # fmt: skip
         assert families == own.get(name, set())
     else:
         assert names
@@ -158,6 +163,23 @@ def test_convolution_into_a_slice(registry: Registry, name: str) -> None:
             strides = [4 * stride for stride in wanted.element_strides]
             results.append(as_strided(memory, wanted.sizes, strides))
         np.testing.assert_array_equal(results[1], results[0], err_msg=tactic.name)
+
+
+@pytest.mark.parametrize("name", ["3x3", "1x1", "depthwise"])
+def test_convolution_in_bfloat16(registry: Registry, name: str) -> None:
+    channels, filters, size, attributes = CONVOLUTIONS[name]
+    pair = Pair(registry, "Convolution", "Twins.Convolution", **attributes)
+    random = np.random.default_rng(0)
+    per_group = channels // attributes.get("groups", 1)
+    shapes = ((1, channels, 9, 9), (filters, per_group, size, size))
+    arrays = [random.standard_normal(shape).astype(DataType.BFLOAT16.numpy) for shape in shapes]
+    descs = [
+        described(arrays[0], Format.CHANNELS_LAST), replace(described(arrays[1]), value=arrays[1])
+    ]  # fmt: skip
+    wanted = replace(pair.output(descs), format=Format.CHANNELS_LAST)
+    names = pair.compare(arrays, descs, wanted, EPILOGUES["leaky"], constants=(1,))
+    if name == "3x3" and cpu.features() >= winograd.NARROW_FEATURES:
+        assert "winograd:2x2" in names
 
 
 @pytest.mark.parametrize("name", ["3x3", "1x1", "depthwise"])
@@ -199,6 +221,19 @@ def test_pooling(registry: Registry, name: str, epilogue: Epilogue) -> None:
         descs = [desc, *[wanted] * epilogue.operands]
         names.update(pair.compare([source, *operands], descs, wanted, epilogue))
     assert names or epilogue
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("dtype", [DataType.BFLOAT16, DataType.FLOAT16])
+def test_pooling_in_16_bits(registry: Registry, name: str, dtype: DataType) -> None:
+    kind, attributes = POOLINGS[name]
+    pair = Pair(registry, kind, f"Twins.{kind}", **attributes)
+    source = np.random.default_rng(0).standard_normal((2, 32, 11, 12)).astype(dtype.numpy)
+    for layout in Format:
+        desc = described(source, layout)
+        wanted = replace(pair.output([desc]), format=layout)
+        names = pair.compare([source], [desc], wanted, Epilogue())
+        assert dtype is DataType.FLOAT16 or "kernel" in names
 
 
 @pytest.mark.parametrize("kind", ["MaxPooling", "AveragePooling"])

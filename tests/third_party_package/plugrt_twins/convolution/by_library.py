@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from plugrt.builtin_layers.convolution import (
     depthwise_kernel,
     direct_kernel,
+    product_kernel,
     shallow_kernel,
     winograd,
 )
@@ -25,6 +26,11 @@ def first_layers(problem: Problem, tactic: str | None) -> Iterator[Method]:
 def windows(problem: Problem, tactic: str | None) -> Iterator[Method]:
     """For 3x3 windows."""
     yield from winograd.candidates(_as_the_library_sees(problem), tactic)
+
+
+def products(problem: Problem, tactic: str | None) -> Iterator[Method]:
+    """For windows of one element."""
+    yield from product_kernel.candidates(_as_the_library_sees(problem), tactic)
 
 
 def by_channel(problem: Problem, tactic: str | None) -> Iterator[Method]:

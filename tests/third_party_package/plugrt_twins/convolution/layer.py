@@ -9,6 +9,7 @@ import numpy as np
 
 from plugrt.builtin_layers.convolution import shallow_kernel
 from plugrt.builtin_layers.convolution.siblings import joined_siblings
+from plugrt.builtin_layers.separable_convolution.alternative import separable_forms
 from plugrt.plugins import (
     Array,
     Combination,
@@ -105,7 +106,7 @@ class Convolution(LayerPlugin):
         return fold(self, view)
 
     def alternatives(self, view: LayerNode) -> Sequence[Patch]:
-        return joined_siblings(self, view)
+        return [*joined_siblings(self, view), *separable_forms(self, view)]
 
     def supportsFormat(self, combination: Combination) -> bool:
         source, weights, *rest = combination.inputs
@@ -189,9 +190,10 @@ def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
                 good = good or "gemm" not in method.tactic.name
                 yield method
     yield from by_library.windows(problem, tactic)
-    for method in by_library.by_channel(problem, tactic):
-        good = True
-        yield method
+    for family in (by_library.products, by_library.by_channel):
+        for method in family(problem, tactic):
+            good = True
+            yield method
     yield from by_library.anything(problem, tactic, is_needed=not good)
 
 
