@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..plugins import (
     Expression,
     Input,
+    LayerPlugin,
     PointwiseLayer,
     Shape,
     ShapeError,
@@ -40,6 +41,9 @@ class PerChannelLayer(PointwiseLayer):
                     f"value for each of the {shape[self.axis]} channels"
                 )
         return shape
+
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        return self.clone(axis=list(order).index(self.axis))
 
 
 class BatchNormalization(PerChannelLayer):

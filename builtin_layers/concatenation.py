@@ -29,10 +29,12 @@ from ..plugins import (
     format_shape,
 )
 from .axes import normalize_axis
+from .function_before_join import function_before_join
+from .pieces import Joining, merged_join
 from .shape_arithmetic import from_dims, known_dims
 
 
-class Concatenation(LayerPlugin):
+class Concatenation(LayerPlugin, Joining):
     """Inputs side by side along `axis`: [..., A1, ...], [..., A2, ...] -> [..., A1 + A2, ...].
 
     Any type; 8 bits where all scales are equal. In blocked formats every input has whole blocks
@@ -112,12 +114,21 @@ class Concatenation(LayerPlugin):
     def outputRange(self, index: int) -> RangeRule:
         return SameRange(0)
 
+    def joined_axis(self, rank: int) -> int:
+        return normalize_axis(self.type, self.axis, rank)
+
     def rewrite(self, view: LayerNode) -> Patch | None:
         if len(view.inputs) != 1 or view.inputs[0] is None or view.outputs[0].is_output:
-            return None
+            return merged_join(view, self.clone)
         patch = Patch()
         patch.replace(view.outputs[0], view.inputs[0])
         return patch
+
+    def alternatives(self, view: LayerNode) -> Sequence[Patch]:
+        return function_before_join(view, self.clone())
+
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        return self.clone(axis=list(order).index(normalize_axis(self.type, self.axis, len(order))))
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream

@@ -12,6 +12,7 @@ from ..plugins import (
     LayerPlugin,
     RangeRule,
     SameRange,
+    Shape,
     Tactic,
     TacticRequest,
     TensorDesc,
@@ -45,6 +46,10 @@ class DataMovement(LayerPlugin):
             and source.quantization == output.quantization
             and (source.quantization is None or source.quantization.axis is None)
         )
+
+    def keeps_order(self, shape: Shape) -> bool:
+        """Whether the output has all elements of an input of this shape, in their order."""
+        return False
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         if request.epilogue:

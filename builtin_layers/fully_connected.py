@@ -13,7 +13,9 @@ from ..plugins import (
     DeviceError,
     Epilogue,
     Format,
+    LayerNode,
     LayerPlugin,
+    Patch,
     Shape,
     ShapeError,
     Stream,
@@ -26,6 +28,7 @@ from ..plugins import (
 from . import numpy_fallback
 from .fused_epilogue import fuse
 from .onednn_product import OneDnnProduct, worth_trying
+from .order_before_product import absorb_order
 from .quantised_arguments import is_quantised, quantised_arguments, weights_quantization
 from .scratchpad import expected_threads, scratchpad_size
 
@@ -74,6 +77,9 @@ class FullyConnected(LayerPlugin):
     def inputQuantization(self, index: int, inputs: Sequence[TensorDesc]) -> Any | None:
         value = inputs[index].value
         return weights_quantization(value) if index == 1 and value is not None else None
+
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        return absorb_order(view, self.clone)
 
     def supportsFormat(self, combination: Combination) -> bool:
         source, weights, *rest = combination.inputs

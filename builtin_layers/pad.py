@@ -13,6 +13,7 @@ from ..plugins import (
     CalibratedRange,
     Combination,
     Format,
+    LayerPlugin,
     RangeRule,
     SameRange,
     Shape,
@@ -73,6 +74,11 @@ class Pad(DataMovement):
         border = [(max(begin, 0), max(end, 0)) for begin, end in pairs]
         value = np.array(self.value).astype(array.dtype)
         return [np.pad(array[kept], border, constant_values=value)]
+
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        rank = len(order)
+        begins, ends = self.padding[:rank], self.padding[rank:]
+        return self.clone(padding=tuple(side[axis] for side in (begins, ends) for axis in order))
 
     def outputRange(self, index: int) -> RangeRule:
         # Zero is in every range.

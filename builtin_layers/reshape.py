@@ -12,6 +12,8 @@ from ..plugins import (
     Array,
     DataType,
     DimLike,
+    LayerNode,
+    Patch,
     Shape,
     ShapeError,
     Stream,
@@ -28,6 +30,7 @@ from ..plugins.dims import is_static
 from ..plugins.native import copying
 from .axes import normalize_axes, normalize_axis
 from .data_movement import DataMovement, is_plain, reshaped
+from .same_elements import merged
 from .shape_arithmetic import from_dims, known_dims
 
 
@@ -50,6 +53,12 @@ class DenseView(DataMovement):
         source, target = reshaped(inputs[0], outputs[0].shape), outputs[0]
         if source.ref != target.ref:
             copying.record(stream, source, target)
+
+    def keeps_order(self, shape: Shape) -> bool:
+        return True
+
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        return merged(view, lambda target: Reshape(shape=target))
 
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         descs = [

@@ -15,6 +15,9 @@ from ..plugins import (
     DimLike,
     Format,
     LayerAttributeError,
+    LayerNode,
+    LayerPlugin,
+    Patch,
     Shape,
     Stream,
     TensorDesc,
@@ -27,6 +30,7 @@ from ..plugins import (
 from ..plugins.native import copying
 from .axes import normalize_axes
 from .data_movement import DataMovement, is_in_place, stepped
+from .pieces import Cut, Cutting, Piece, read_before_join
 from .shape_arithmetic import from_dims, known_dims
 
 UNLIMITED = 2**31 - 1
@@ -41,7 +45,7 @@ class Range(NamedTuple):
     step: int
 
 
-class Slice(DataMovement):
+class Slice(DataMovement, Cutting):
     """input[starts[0]:ends[0]:steps[0], ...] along `axes`, as in NumPy and ONNX Slice.
 
     Bounds below zero count from the end; bounds outside of the axis are moved to it. On a
@@ -111,6 +115,32 @@ class Slice(DataMovement):
         same = source.format is combination.outputs[0].format
         return same and super().supportsFormat(combination)
 
+    def cut(self, shape: Shape) -> Cut | None:
+        ranges = self.ranges(shape)
+        parts = [k for k, part in enumerate(ranges) if part != (0, shape[k], 1)] or [0]
+        begin, size, step = ranges[parts[0]]
+        if len(parts) > 1 or step != 1 or not (isinstance(begin, int) and isinstance(size, int)):
+            return None
+        return Cut(parts[0], [Piece(begin, size)])
+
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        source = view.inputs[0]
+        if source is None:
+            return None
+        shape = source.desc.shape
+        ranges = self.ranges(shape)
+        if view.outputs[0].is_output or any(
+            part != (0, size, 1) for part, size in zip(ranges, shape, strict=True)
+        ):
+            return read_before_join(view, taking)
+        patch = Patch()
+        patch.replace(view.outputs[0], source)
+        return patch
+
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        axes = normalize_axes(self.type, self.axes or range(len(self.starts)), len(order))
+        return self.clone(axes=tuple(list(order).index(axis) for axis in axes))
+
     def aliases(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> Sequence[Alias]:
@@ -138,6 +168,12 @@ class Slice(DataMovement):
         ranges = self.ranges(source.shape)
         begins, sizes, steps = zip(*ranges, strict=True) if ranges else ((), (), ())
         return stepped(source, begins, sizes, steps)
+
+
+def taking(axis: int, piece: Piece) -> Slice:
+    """The slice that takes one piece of one axis."""
+    start, size = piece
+    return Slice(starts=(start,), ends=(start + size,), axes=(axis,))
 
 
 def _range(size: DimLike, start: int, end: int, step: int) -> Range:

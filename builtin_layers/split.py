@@ -14,6 +14,8 @@ from ..plugins import (
     Array,
     Combination,
     Format,
+    LayerNode,
+    Patch,
     Shape,
     ShapeError,
     Stream,
@@ -26,10 +28,12 @@ from ..plugins import (
 from ..plugins.native import copying
 from .axes import normalize_axis
 from .data_movement import DataMovement, is_in_place
+from .pieces import Cut, Cutting, Piece, read_before_join
 from .shape_arithmetic import from_dims, known_dims
+from .slice import taking
 
 
-class Split(DataMovement):
+class Split(DataMovement, Cutting):
     """Pieces of `sizes` along `axis`, one output each. ONNX Split.
 
     Output k is a view where its piece is one gapless range of memory, or one of channels and its
@@ -64,6 +68,13 @@ class Split(DataMovement):
     def starts(self) -> list[int]:
         """Where each piece begins."""
         return [end - size for end, size in zip(accumulate(self.sizes), self.sizes, strict=True)]
+
+    def cut(self, shape: Shape) -> Cut | None:
+        axis = normalize_axis(self.type, self.axis, len(shape))
+        return Cut(axis, [Piece(*pair) for pair in zip(self.starts, self.sizes, strict=True)])
+
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        return read_before_join(view, taking)
 
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         return np.split(np.asarray(inputs[0]), self.starts[1:], self.axis)

@@ -8,6 +8,7 @@ from operator import add
 from typing import Any
 
 from ..plugins import (
+    AnyTensor,
     Combination,
     DataType,
     Epilogue,
@@ -27,14 +28,14 @@ from ..plugins import (
 )
 from ..plugins.expression import inputs_of, rename
 from ..plugins.native import pointwise
-from .arithmetic import common_type
+from .arithmetic import Add, common_type
 
 
 class Sum(LayerPlugin):
     """The sum of one or more inputs of one type, with NumPy's broadcasting. ONNX Sum.
 
     One pass over all inputs. It has no `pointwise()`, as the number of terms is not an
-    attribute: write a sum of two as Add, which fuses into its producer.
+    attribute: a sum of two becomes an Add, which fuses into its producer.
     """
 
     type = "Sum"
@@ -86,11 +87,32 @@ class Sum(LayerPlugin):
         pointwise.record(stream, expression, inputs, outputs[0])
 
     def rewrite(self, view: LayerNode) -> Patch | None:
+        if len(view.inputs) == 2:
+            patch = Patch()
+            (result,) = patch.add_layer(Add(), view.inputs, view.name)
+            patch.replace(view.outputs[0], result)
+            return patch
         if len(view.inputs) != 1 or view.inputs[0] is None or view.outputs[0].is_output:
             return None
         patch = Patch()
         patch.replace(view.outputs[0], view.inputs[0])
         return patch
+
+    def alternatives(self, view: LayerNode) -> Sequence[Patch]:
+        """Several terms one after the other: each sum can then end what computes its term."""
+        if len(view.inputs) < 3 or any(
+            node is None or node.desc.shape != view.outputs[0].desc.shape for node in view.inputs
+        ):
+            return ()
+        patch = Patch()
+        total: AnyTensor | None = view.inputs[0]
+        for number, term in enumerate(view.inputs[1:], 1):
+            last = number == len(view.inputs) - 1
+            name = view.name if last else f"{view.name}.{number}"
+            (total,) = patch.add_layer(Add(), [total, term], name)
+        if total is not None:
+            patch.replace(view.outputs[0], total)
+        return (patch,)
 
 
 def sum_expression(terms: int, epilogue: Epilogue) -> Expression:

@@ -10,6 +10,8 @@ import numpy as np
 from ..plugins import (
     Alias,
     Format,
+    LayerNode,
+    Patch,
     Shape,
     ShapeError,
     Stream,
@@ -22,13 +24,17 @@ from ..plugins import (
 from ..plugins.native import copying
 from .axes import normalize_axes
 from .data_movement import DataMovement, is_in_place
+from .reshape import Reshape
+from .same_elements import merged
+from .transpose_rewrite import rewritten
 
 
 class Transpose(DataMovement):
     """Axis k of the output is axis permutation[k] of the input. ONNX Transpose.
 
     A view where the memory already is in the output's order: [N, C, H, W] to [N, H, W, C] costs
-    nothing for a channels-last input.
+    nothing for a channels-last input. When the network is simplified, transposes meet and cancel,
+    also past layers that take their axes in any order (`LayerPlugin.permuted`).
     """
 
     type = "Transpose"
@@ -53,6 +59,15 @@ class Transpose(DataMovement):
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         return [np.transpose(inputs[0], self.permutation or None)]
 
+    def keeps_order(self, shape: Shape) -> bool:
+        moved = [axis for axis in self.order(shape) if shape[axis] != 1]
+        return moved == sorted(moved)
+
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        return rewritten(
+            view, order_of, lambda order: self.clone(permutation=order)
+        ) or merged(view, lambda target: Reshape(shape=target))
+
     def aliases(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> Sequence[Alias]:
@@ -69,6 +84,14 @@ class Transpose(DataMovement):
 
     def _permuted(self, view: TensorView) -> TensorView:
         return copying.permuted(view, self.order(view.shape))
+
+
+def order_of(view: LayerNode) -> tuple[int, ...] | None:
+    """The permutation of a transpose; None for another layer."""
+    source = view.inputs[0] if view.inputs else None
+    if source is None or not isinstance(view.plugin, Transpose):
+        return None
+    return view.plugin.order(source.desc.shape)
 
 
 def as_strided(view: TensorView) -> TensorView:

@@ -96,10 +96,8 @@ class Explanation:
         for note in notes:
             if note.kind in (CHOSEN, CONVERSION) and note.subject in about:
                 continue
-            concerned = [
-                name for name in dict.fromkeys((note.subject, str(note.facts.get("layer"))))
-                if name in about
-            ]
+            named = (note.subject, str(note.facts.get("layer")), *note.facts.get("layers", ()))
+            concerned = [name for name in dict.fromkeys(named) if name in about]
             for name in concerned:
                 about[name].append(note)
             if not concerned:

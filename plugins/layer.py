@@ -228,6 +228,15 @@ class LayerPlugin:
         """
         return None
 
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        """The layer that does the same where axes stand in another order, or None.
+
+        Axis k of its inputs and outputs is axis `order[k]` of mine; vectors along one axis, as
+        `Input(k, axis=...)`, stay as they are. Transposes then move past the layer, to where they
+        meet their inverse.
+        """
+        return None
+
     def outputRange(self, index: int) -> RangeRule:
         """How the value range of output `index` follows from the inputs."""
         return CalibratedRange()
@@ -284,5 +293,5 @@ _CONTRACT = (
     "getNbOutputs", "getOutputDimensions", "configure", "initialize", "terminate", "enqueue",
     "getSerializationSize", "serialize", "deserialize", "reference", "getOutputDataType",
     "supportsFormat", "getTactics", "setTactic", "getWorkspaceSize", "aliases", "rewrite",
-    "alternatives", "pointwise", "outputRange",
+    "alternatives", "pointwise", "permuted", "outputRange",
 )  # fmt: skip

@@ -64,6 +64,10 @@ class PointwiseLayer(LayerPlugin):
             d.format is output.format or d.format.value == "linear" for d in rest
         )
 
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        has_axes = any(leaf.axis is not None for leaf in inputs_of(self.pointwise()))
+        return None if has_axes else self.clone()
+
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         from .native import pointwise
 

@@ -29,11 +29,13 @@ from . import (
     direct_kernel,
     matrix_product,
     onednn_convolution,
+    product_kernel,
     rewrite,
     shallow_kernel,
     siblings,
     winograd,
 )
+from .affine_before import absorb_affine_before
 from .problem import Candidate, ConvolutionProblem
 from .reference import convolve
 
@@ -107,10 +109,17 @@ class Convolution(LayerPlugin):
         return weights_quantization(value) if index == 1 and value is not None else None
 
     def rewrite(self, view: LayerNode) -> Patch | None:
-        return rewrite.absorb_affine(self, view) or rewrite.absorb_padding(self, view)
+        return (
+            rewrite.absorb_affine(self, view)
+            or absorb_affine_before(self, view)
+            or rewrite.absorb_padding(self, view)
+        )
 
     def alternatives(self, view: LayerNode) -> Sequence[Patch]:
-        return siblings.joined_siblings(self, view)
+        # That layer is built from this folder's kernels.
+        from ..separable_convolution.alternative import separable_forms
+
+        return [*siblings.joined_siblings(self, view), *separable_forms(self, view)]
 
     # ---- formats and tactics --------------------------------------------------------------
 
@@ -204,6 +213,9 @@ def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Itera
             count += "gemm" not in candidate.tactic.name
             yield candidate
     yield from winograd.candidates(problem, tactic)
+    for product in product_kernel.candidates(problem, tactic):
+        count += 1
+        yield product
     for depthwise in depthwise_kernel.candidates(problem, tactic):
         count += 1
         yield depthwise

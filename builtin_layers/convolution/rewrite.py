@@ -56,7 +56,7 @@ def absorb_affine(layer: Convolution, view: LayerNode) -> Patch | None:
         return None
     if any(node.desc.quantization is not None for node in (weights, output)):
         return None  # a scale set by hand is a wish to see this tensor
-    found = _factor_and_shift(follower, output, filters.shape[0])
+    found = factor_and_shift(follower, output, filters.shape[0])
     if found is None:
         return None
     factor, shift = found
@@ -72,7 +72,7 @@ def absorb_affine(layer: Convolution, view: LayerNode) -> Patch | None:
     return patch
 
 
-def _factor_and_shift(
+def factor_and_shift(
     follower: LayerNode, carried: TensorNode, channels: int
 ) -> tuple[Array, Array] | None:
     """(a, b) per channel when the follower computes a * carried + b, else None."""

@@ -11,7 +11,9 @@ from ...plugins import (
     Array,
     Combination,
     DataType,
+    LayerNode,
     LayerPlugin,
+    Patch,
     RangeRule,
     SameRange,
     Shape,
@@ -26,6 +28,7 @@ from ...plugins import (
 from .. import numpy_fallback, scratchpad
 from ..sliding_window import SlidingWindow
 from . import native_kernel, onednn_pooling
+from .padding import absorb_padding
 
 QUANTISED = (DataType.INT8, DataType.UINT8)
 
@@ -146,6 +149,9 @@ class WindowedPooling(Pooling):
     def spatial_sizes(self, shape: Shape) -> Shape:
         return self.window(shape).output_sizes(self.type, shape[2:], self.ceil_mode)
 
+    def rewrite(self, view: LayerNode) -> Patch | None:
+        return absorb_padding(self, view)
+
 
 class GlobalPooling(Pooling):
     """Base of the poolings over whole channels: the output is [N, C, 1...]."""
@@ -161,14 +167,14 @@ class GlobalPooling(Pooling):
 
 
 def maximum(layer: Pooling, source: Array) -> Array:
-    """The largest element of each window; padding never wins. NumPy."""
+    """The largest element of each window; neither padding nor NaN ever wins. NumPy."""
     window = layer.window(source.shape)
     sizes = [int(size) for size in layer.spatial_sizes(source.shape)]  # type: ignore[arg-type]
     least = np.iinfo(source.dtype).min if source.dtype.kind in "iu" else -np.inf
     padded = window.pad(source, sizes, least)
     result = np.full((*source.shape[:2], *sizes), least, source.dtype)
     for view in window.views(padded, sizes):
-        np.maximum(result, view, out=result)
+        np.fmax(result, view, out=result)
     return result
 
 
@@ -204,9 +210,11 @@ def _reach(
 class MaxPooling(WindowedPooling):
     """The largest element of each window: [N, C, spatial...] -> [N, C, smaller...].
 
-    float32 in any format; int8 and uint8 on one scale; other types through NumPy. Padding counts
-    as minus infinity. ONNX MaxPool, Caffe Pooling MAX (ceil_mode), Darknet maxpool (padding at
-    the end). Raises ShapeError where a window fits nowhere.
+    float32 and bfloat16 in any format; int8 and uint8 on one scale; other types through oneDNN
+    or NumPy. Padding counts as minus infinity, and so does NaN; a window of nothing else is minus
+    infinity, by oneDNN in float32 the lowest finite number. ONNX MaxPool, Caffe Pooling MAX
+    (ceil_mode), Darknet maxpool (padding at the end). Raises ShapeError where a window fits
+    nowhere.
     """
 
     type = "MaxPooling"
@@ -226,8 +234,9 @@ class MaxPooling(WindowedPooling):
 class AveragePooling(WindowedPooling):
     """The mean of each window: [N, C, spatial...] -> [N, C, smaller...].
 
-    float32 in any format; int8 and uint8 with one scale per tensor; other types through NumPy.
-    With count_include_padding the padding counts as zeros, though never what lies beyond it.
+    float32 and bfloat16 in any format; int8 and uint8 with one scale per tensor; other types
+    through oneDNN or NumPy. A window with a NaN gives NaN. With count_include_padding the padding
+    counts as zeros, though never what lies beyond it.
     ONNX AveragePool, Caffe Pooling AVE. Raises ShapeError where a window fits nowhere.
     """
 
@@ -241,8 +250,8 @@ class AveragePooling(WindowedPooling):
 
 
 class GlobalMaxPooling(GlobalPooling):
-    """The largest element of each channel: [N, C, spatial...] -> [N, C, 1...]. ONNX
-    GlobalMaxPool."""
+    """The largest element of each channel, NaN left out: [N, C, spatial...] -> [N, C, 1...].
+    ONNX GlobalMaxPool."""
 
     type = "GlobalMaxPooling"
 

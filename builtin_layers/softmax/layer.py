@@ -52,6 +52,9 @@ class Softmax(LayerPlugin):
         normalize_axis(self.type, self.axis, inputs[0].rank)
         return inputs[0].shape
 
+    def permuted(self, order: Sequence[int]) -> LayerPlugin | None:
+        return self.clone(axis=list(order).index(normalize_axis(self.type, self.axis, len(order))))
+
     def outputRange(self, index: int) -> RangeRule:
         return FixedRange(0.0, 1.0)
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ...plugins import Array, LayerPlugin, NewTensor, Patch, PlugrtError, TensorNode
+from ...plugins import LayerPlugin, Patch
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise
 from ..graph.inference import infer_outputs
 from ..graph.naming import naming_layer
+from ..passes.change_notes import alternative_note
 from ..passes.copying import copy_plugin, graph_attributes
+from ..passes.patch_tensors import PatchTensors
 from ..passes.patching import commit_patch, layers_replaced
+from .network_timer import GAIN
 
-Measure = Callable[[Network], "float | None"]
-"""Seconds of one run of a network; None where it cannot be told."""
-
-GAIN = 0.03
-"""A form must be faster by so much: it is the measurement's own uncertainty."""
+Measure = Callable[[Network, Network], "tuple[float, float] | None"]
+"""Seconds of one run of what is there and of what is proposed; None where it cannot be told."""
 
 
 def apply_alternatives(
@@ -44,23 +44,22 @@ def _try(
     concretise: Concretise, report: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Apply the fastest of `patches`, if it is faster than what is there."""
-    best: tuple[float, Patch] | None = None
+    found: list[tuple[Patch, float, float]] = []
     for patch in patches:
-        before = measure(_present(network, patch, concretise))
-        after = measure(_proposed(network, patch, concretise))
-        if before is None or after is None:
-            continue
-        name = patch.layers[0].name if patch.layers else layer.name
-        report(
-            f"{name}: would take {after * 1e6:.1f} us with its readers, in place of "
-            f"{before * 1e6:.1f} us"
+        measured = measure(
+            _present(network, patch, concretise), _proposed(network, patch, concretise)
         )
-        saved = before - after
-        if saved > GAIN * before and (best is None or saved > best[0]):
-            best = (saved, patch)
+        if measured is None:
+            continue
+        found.append((patch, *measured))
+    faster = [(before - after, patch) for patch, before, after in found
+              if after < before * (1 - GAIN)]  # fmt: skip
+    best = max(faster, key=lambda pair: pair[0])[1] if faster else None
+    for patch, before, after in found:
+        gone = layers_replaced(network, patch)
+        report(alternative_note(layer, gone, patch, before, after, taken=patch is best))
     if best is not None:
-        commit_patch(network, best[1])
-        report(f"{layer.name}: replaced by its alternative")
+        commit_patch(network, best)
 
 
 class _Part:
@@ -72,13 +71,9 @@ class _Part:
         self._concretise = concretise
         self.known: dict[int, Tensor] = {}
 
-    def tensor(self, outer: TensorNode | None) -> Tensor | None:
+    def tensor(self, outer: Tensor) -> Tensor:
         """The part's own tensor for one of the whole network."""
-        if outer is None:
-            return None
         if id(outer) not in self.known:
-            if not isinstance(outer, Tensor):
-                raise PlugrtError(f"{outer!r} is no tensor of this graph")
             if outer.is_constant and outer.value is not None:
                 made = self.network.add_constant(self.network.unique_name(outer.name), outer.value)
             else:
@@ -90,7 +85,7 @@ class _Part:
 
     def copy(self, layer: Layer) -> None:
         """Add a copy of a layer of the whole network."""
-        inputs = [self.tensor(tensor) for tensor in layer.inputs]
+        inputs = [None if tensor is None else self.tensor(tensor) for tensor in layer.inputs]
         twin = self.add(copy_plugin(layer.plugin), inputs, layer.name)
         for old, new in zip(layer.outputs, twin.outputs, strict=True):
             new.quantization = old.quantization
@@ -127,28 +122,13 @@ def _present(network: Network, patch: Patch, concretise: Concretise) -> Network:
 
 def _proposed(network: Network, patch: Patch, concretise: Concretise) -> Network:
     part = _Part(network, "proposed", concretise)
-    made: list[Layer] = []
-    constants: dict[int, Tensor] = {}
-
-    def resolve(tensor: TensorNode | NewTensor | None) -> Tensor | None:
-        if not isinstance(tensor, NewTensor):
-            return part.tensor(tensor)
-        if tensor.layer >= 0:
-            return made[tensor.layer].outputs[tensor.index]
-        value: Array | None = tensor.value
-        if value is None:
-            raise PlugrtError(f"a patch's constant {tensor.name!r} has no value")
-        if id(tensor) not in constants:
-            name = part.network.unique_name(tensor.name)
-            constants[id(tensor)] = part.network.add_constant(name, value)
-        return constants[id(tensor)]
-
+    tensors = PatchTensors(part.network, part.tensor)
     for new in patch.layers:
-        inputs = [resolve(tensor) for tensor in new.inputs]
+        inputs = [tensors.resolve(tensor) for tensor in new.inputs]
         plugin = network.registry.admit(copy_plugin(new.plugin))
-        made.append(part.add(plugin, inputs, new.name))
+        tensors.made.append(part.add(plugin, inputs, new.name))
     for old, replacement in patch.replacements:
-        found = resolve(replacement)
+        found = tensors.resolve(replacement)
         if found is not None:
             part.known[id(old)] = found
     return part.finish(network, patch)

@@ -17,6 +17,7 @@ from ..graph.build_descs import Concretise, Storage
 from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import copy_network
 from ..passes.fuse import fuse_epilogues
+from ..passes.fusion_timing import FusionTiming
 from ..passes.patching import remove_dead_layers
 from ..passes.precision import keep_float, lower_precision
 from ..passes.simplify import simplify
@@ -44,26 +45,30 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     profile = size_profile(network, config)
     report: list[str] = []
     cache = open_timing_cache(config, device.fingerprint(), report.append)
-    others = _other_sizes(network, profile)
+    others = other_sizes(network, profile)
     working = copy_network(network)
     simplify(working, report.append)
-    storages = _storages(config.precision, device, report.append)
+    storages = storages_for(config.precision, device, report.append)
     timer = network_timer(config, working, cache, storages, report.append)
 
     def plan(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
         if config.fusion:
-            fuse_epilogues(part, formats, profile.concretise, config.threads, tell, others)
+            timing = FusionTiming(
+                timer, storages, profile.concretise, config.threads, part.registry,
+                limits_of(config),
+            )  # fmt: skip
+            fuse_epilogues(part, formats, profile.concretise, config.threads, tell, others, timing)
         if config.precision in ("int8", "best"):
             lower_precision(part, formats, profile.concretise, config.threads, tell)
         else:
             keep_float(part)
         remove_dead_layers(part)
         finisher = Finisher(
-            storages, profile, config.threads, timer, _limits(config), tell, others,
+            storages, profile, config.threads, timer, limits_of(config), tell, others,
         )  # fmt: skip
         return finisher.finish(part)
 
-    if config.fusion and config.tune != "off":
+    if config.fusion and not timer.knows_nothing:
         measure = NetworkTimer(
             lambda part: plan(part, lambda line: None), timer, config.threads, profile.concretise
         )
@@ -83,7 +88,7 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     return Engine(planned, info, report=report, explanation=explanation)
 
 
-def _storages(
+def storages_for(
     precision: str, device: CpuDevice, report: Callable[[str], None]
 ) -> list[Storage]:
     """How activations may be stored, the exact types first."""
@@ -112,7 +117,7 @@ def _metadata(network: Network) -> dict[str, str]:
     return dict(network.metadata)
 
 
-def _other_sizes(network: Network, profile: SizeProfile) -> list[Concretise]:
+def other_sizes(network: Network, profile: SizeProfile) -> list[Concretise]:
     """Sizes beside the optimum at which the engine must run.
 
     Raises ShapeError when a layer cannot work at the sizes of the profile.
@@ -134,7 +139,7 @@ def _other_sizes(network: Network, profile: SizeProfile) -> list[Concretise]:
     return [partial(concrete_shape, sizes=sizes) for sizes in others]
 
 
-def _limits(config: BuilderConfig) -> Limits:
+def limits_of(config: BuilderConfig) -> Limits:
     return Limits(config.max_workspace_size, GROWTH if config.memory == "low" else None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...plugins import TensorDesc
 from ..explanation import CHOSEN, Note
 from ..graph import Layer
-from ..tuning.assignment import Option
+from ..tuning.assignment import TIE, Option
 from ..tuning.candidates import Candidate
 
 RUNNERS_UP = 3
@@ -25,6 +25,8 @@ def chosen_note(layer: Layer, option: Option, considered: Considered) -> Note:
     seconds = option.seconds if option.is_measured else None
     text = _text(chosen, seconds)
     others = [pair for pair in ranked if pair[0] != chosen]
+    if seconds and any(time is not None and time < seconds * (1 - TIE) for _, time in others):
+        text += ", best with the formats around it"
     if others:
         named = ", ".join(_text(*pair) for pair in others[:RUNNERS_UP])
         further = len(others) - RUNNERS_UP
@@ -59,6 +61,8 @@ def _text(candidate: Candidate, seconds: float | None) -> str:
     place = places[1] if places[0] in ("", places[1]) else " > ".join(places)
     if seconds is None:
         return f"{name} ({place})"
+    if not seconds:
+        return f"{name} ({place}) in shared memory"
     return f"{name} ({place}) {f'{seconds * 1e6:.1f} us' if seconds < inf else 'cannot run'}"
 
 

@@ -1,33 +1,40 @@
-"""The time of a small network as a whole, through the timing cache."""
+"""The times of two small networks, run in turns, through the timing cache."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from math import inf
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from math import ceil, floor, sqrt
 
-import numpy as np
-
-from ...plugins import Array, PlugrtError
+from ...plugins import PlugrtError
+from ..devices.cpu.cache_state import CacheState
 from ..engine.engine import Engine
-from ..engine.plan import EngineInfo
-from ..graph import Network, Tensor
-from ..graph.build_descs import Concretise
+from ..engine.info import EngineInfo
+from ..graph import Network
+from ..graph.build_descs import Concretise, Storage, build_desc
 from ..runtime.planned import PlannedNetwork
 from ..tuning.candidates import chosen_candidate
 from ..tuning.timer import Timer
 
-BUDGET = 10e-3
-"""Seconds spent on one network after its first run."""
+GAIN = 0.03
+"""A proposal must be faster by so much to be worth another form of the network."""
 
-MINIMUM_RUNS = 8
+LEAST_ROUNDS = 9
+SECONDS = 0.3
+"""Rounds go on until it is clear whether a proposal gains as much, or this time is over."""
+
+QUANTILE = 0.25
 
 SEPARATOR = " | "
 """Between the layers in a key."""
 
 
 class NetworkTimer:
-    """Plans a network with `plan`, which may change it, and runs it on random inputs."""
+    """Plans networks with `plan`, which may change them, and runs them on random inputs.
+
+    Times are known, kept and counted by `timer`, whose time limit holds here too.
+    """
 
     def __init__(
         self, plan: Callable[[Network], PlannedNetwork], timer: Timer, threads: int,
@@ -35,21 +42,35 @@ class NetworkTimer:
     ) -> None:
         self._plan = plan
         self._timer = timer
-        self._cache = timer.cache
         self._threads = threads
         self._concretise = concretise
 
-    def seconds(self, network: Network) -> float | None:
-        """The fastest of several runs; None where it cannot be planned or run by itself."""
+    def seconds(self, present: Network, proposed: Network) -> tuple[float, float] | None:
+        """One run of what is there, and one of what is proposed: the latter's time is the end
+        of its interval, so that in doubt what is there stays.
+
+        None where one of them cannot be planned or run by itself, where nothing may be
+        measured, and when the time for it is over.
+        """
         try:
-            planned = self._plan(network)
-            key = self._key(planned)
-            known = self._cache.seconds.get(key)
-            if known is None:
-                known = self._cache.seconds[key] = float(f"{self._measure(planned):.3e}")
+            planned = [self._plan(network) for network in (present, proposed)]
+            keys = [self._key(one) for one in planned]
+            before, after = (self._timer.known(key) for key in keys)
+            if before is not None and after is not None:
+                return before, after
+            ratio = self._measure(planned)
         except PlugrtError:  # a part may lack what makes the whole possible
             return None
-        return known
+        if ratio is None:
+            for key in keys:
+                self._timer.skip(key)
+            return None
+        if before is None:
+            now = ratio[0] if after is None else after / ratio[1]
+            before = self._timer.remember(keys[0], now)
+        if after is None:
+            after = self._timer.remember(keys[1], before * ratio[1])
+        return before, after
 
     def _key(self, planned: PlannedNetwork) -> str:
         """What the network's layers are, each as the timer knows it."""
@@ -60,23 +81,67 @@ class NetworkTimer:
         ]
         return SEPARATOR.join([f"network {network.name} threads={self._threads}", *layers])
 
-    def _measure(self, planned: PlannedNetwork) -> float:
-        draw = np.random.default_rng(0)
-        inputs = {t.name: self._sample(t, draw) for t in planned.network.inputs}
-        clock = time.perf_counter
-        info = EngineInfo(threads=self._threads)
-        with Engine(planned, info) as engine, engine.create_context() as context:
-            outputs = context.execute(inputs)
-            best, runs, end = inf, 0, clock() + BUDGET
-            while runs < MINIMUM_RUNS or clock() < end:
-                start = clock()
-                context.execute(inputs, outputs)
-                best = min(best, clock() - start)
-                runs += 1
-        return best
+    def _measure(self, planned: Sequence[PlannedNetwork]) -> tuple[float, float] | None:
+        """Seconds of the first network, and the greatest likely ratio of the second one's time
+        to it; None when the time is over."""
+        timer = self._timer
+        if not timer.measures or timer.meter.is_over:
+            return None
+        samples: tuple[list[float], list[float]] = ([], [])
+        with ExitStack() as stack:
+            runs = [self._stopwatch(one, stack) for one in planned]
+            end = time.perf_counter() + SECONDS
+            while len(samples[0]) < LEAST_ROUNDS or (
+                time.perf_counter() < end and _is_open(*samples)
+            ):
+                if timer.meter.is_over:
+                    return None
+                for run, found in zip(runs, samples, strict=True):
+                    found.append(run())
+        for _ in planned:
+            timer.meter.advance()
+        before, after = (interval(found) for found in samples)
+        return before[0], after[1] / before[0]
 
-    def _sample(self, tensor: Tensor, draw: np.random.Generator) -> Array:
-        shape = self._concretise(tensor.shape)
-        if tensor.dtype.is_float:
-            return draw.standard_normal(shape, np.float32).astype(tensor.dtype.numpy)
-        return draw.integers(0, 2, shape).astype(tensor.dtype.numpy)
+    def _stopwatch(self, planned: PlannedNetwork, stack: ExitStack) -> Callable[[], float]:
+        """A function that runs the network once, as a part of the whole one, and returns
+        seconds."""
+        engine = stack.enter_context(Engine(planned, EngineInfo(threads=self._threads)))
+        context = stack.enter_context(engine.create_context())
+        feeds = {
+            tensor.name: self._timer.sample(
+                build_desc(tensor.desc, Storage(), self._concretise)
+            )
+            for tensor in planned.network.inputs
+        }
+        outputs = context.execute(feeds)
+        state = CacheState(self._timer.where, engine.weights, list(feeds.values()))
+
+        def run() -> float:
+            state.prepare(self._threads)
+            start = time.perf_counter()
+            context.execute(feeds, outputs)
+            return time.perf_counter() - start
+
+        return run
+
+
+def interval(samples: Sequence[float]) -> tuple[float, float]:
+    """Between which two samples their lower quartile lies, 98 times in a hundred.
+
+    The lower quartile, since others only ever make a run slower: the median is that of an
+    undisturbed run only where less than half of them are disturbed.
+    """
+    ordered = sorted(samples)
+    middle = QUANTILE * (len(ordered) - 1)
+    spread = 2.33 * sqrt(len(ordered) * QUANTILE * (1 - QUANTILE))
+    first, last = floor(middle - spread), ceil(middle + spread)
+    return ordered[max(first, 0)], ordered[min(last, len(ordered) - 1)]
+
+
+def _is_open(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether the proposal may, and may not, be worth it."""
+    (least_before, most_before), (least_after, most_after) = interval(before), interval(after)
+    return (
+        most_after >= least_before * (1 - GAIN) and least_after < most_before * (1 - GAIN)
+    )

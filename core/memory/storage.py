@@ -189,7 +189,7 @@ class StorageMap:
         source, result = layer.inputs[offer.input], layer.outputs[offer.output]
         if source is None or source.is_constant or id(result) in self.members:
             return False
-        if source.format is not result.format or _data_dependent(source):
+        if _data_dependent(source):
             return False
         if not self.members[id(source)].desc.is_dense:
             return False

@@ -1,4 +1,4 @@
-"""Layers that compute the same from the same become one."""
+"""Layers that compute the same from the same become one, and so do equal constants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from ..explanation import Note
 from ..graph import Layer, Network, Tensor
 from ..graph.naming import naming_layer
 from .copying import graph_attributes
+
+SAMPLE = 1 << 12
+"""Bytes by which constants are told apart first."""
+
+WORTH_TELLING = 1 << 10
+"""Bytes; repeated scalars are nobody's concern."""
 
 
 def merge_equal_layers(network: Network, report: Callable[[str], None]) -> bool:
@@ -39,6 +45,30 @@ def merge_equal_layers(network: Network, report: Callable[[str], None]) -> bool:
     return changed
 
 
+def merge_equal_constants(network: Network, report: Callable[[str], None]) -> None:
+    """Let the readers of every constant that repeats an earlier one read that one; in place."""
+    alike: dict[Hashable, list[Tensor]] = {}
+    for tensor in network.tensors.values():
+        if tensor.is_constant and tensor.uses:
+            first = _bytes_of(tensor, SAMPLE)  # most differ here, without reading them whole
+            alike.setdefault(
+                (tensor.dtype, tensor.shape, tensor.quantization, tensor.format, first), []
+            ).append(tensor)
+    count = saved = 0
+    for group in alike.values():
+        kept: dict[bytes, Tensor] = {}
+        for tensor in group if len(group) > 1 else ():
+            twin = kept.setdefault(_bytes_of(tensor), tensor)
+            if twin is not tensor and not tensor.is_output:
+                network.replace_tensor(tensor, twin)
+                del network.tensors[tensor.name]
+                count += 1
+                saved += 0 if tensor.value is None else tensor.value.nbytes
+    if saved >= WORTH_TELLING:
+        text = f"{count} equal ones are kept once, which saves {saved / 1024:.0f} KiB"
+        report(Note("constants", "merged", text, count=count, bytes=saved))
+
+
 def _signature(layer: Layer) -> Hashable:
     """What is quickly compared: everything but the contents of constants."""
     with naming_layer(layer.name, layer.plugin, "serialize()"):
@@ -63,6 +93,8 @@ def _equal_constants(mine: Tensor, theirs: Tensor) -> bool:
     return described[0] == described[1] and _bytes_of(mine) == _bytes_of(theirs)
 
 
-def _bytes_of(tensor: Tensor) -> bytes:
-    """A digest, so that NaN equals NaN and -0 is not 0."""
-    return hashlib.sha256(np.ascontiguousarray(tensor.value).tobytes()).digest()
+def _bytes_of(tensor: Tensor, limit: int | None = None) -> bytes:
+    """A digest of the contents, of the first `limit` bytes at most, so that NaN equals NaN and
+    -0 is not 0."""
+    stored = np.ascontiguousarray(tensor.value).reshape(-1).view(np.uint8)
+    return hashlib.sha256(stored[:limit].data).digest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...plugins import (
     Combination,
@@ -26,6 +26,7 @@ from ..graph.build_descs import Concretise, float_desc
 from ..graph.naming import naming_layer
 from ..tuning.candidates import accepts
 from .copying import graph_attributes
+from .fusion_timing import Comparison, FusionTiming, Region
 
 MAXIMUM_STEPS = 16
 
@@ -33,13 +34,14 @@ MAXIMUM_STEPS = 16
 def fuse_epilogues(
     network: Network, formats: list[Format], concretise: Concretise, threads: int,
     report: Callable[[str], None] = lambda line: None, others: Sequence[Concretise] = (),
+    timing: FusionTiming | None = None,
 ) -> None:
     """Fuse in place, from first to last layer, what some tactic takes at the build's sizes and
-    at those of `others`."""
+    at those of `others`, unless `timing` finds it faster apart."""
     for layer in list(network.layers):
         for body in graph_attributes(layer.plugin).values():
-            fuse_epilogues(body, formats, concretise, threads, report, others)
-    fusion = _Fusion(network, formats, [concretise, *others], threads, report)
+            fuse_epilogues(body, formats, concretise, threads, report, others, timing)
+    fusion = _Fusion(network, formats, [concretise, *others], threads, report, timing)
     for earlier_too in (False, True):
         for layer in list(network.layers):
             while layer in network.layers and fusion.absorb(layer, earlier_too):
@@ -47,27 +49,19 @@ def fuse_epilogues(
     fusion.explain_the_rest()
 
 
-class _Region(NamedTuple):
-    """A layer and the pointwise layer behind it, as a step of its epilogue."""
-
-    layer: Layer
-    consumer: Layer
-    step: EpilogueStep
-    operands: list[Tensor]
-
-
 class _Fusion:
     """Fusion within one network."""
 
     def __init__(
         self, network: Network, formats: list[Format], sizes: Sequence[Concretise], threads: int,
-        report: Callable[[str], None],
-    ) -> None:
+        report: Callable[[str], None], timing: FusionTiming | None,
+    ) -> None:  # fmt: skip
         self._network = network
         self._formats = formats
         self._sizes = sizes
         self._threads = threads
         self._report = report
+        self._timing = timing
         self._refused: set[tuple[Layer, Layer]] = set()
         """(layer, the one behind it) where no tactic takes both."""
 
@@ -77,20 +71,26 @@ class _Fusion:
         region = _region(layer)
         if region is None:
             return False
+        if (layer, region.consumer) in self._refused:
+            return False
         if not earlier_too and self._later_one_takes(region):
             return False
         if not self._accepted(region):
-            self._refuse(region)
+            text = f"{layer.plugin.type} {layer.name} has no tactic that takes it"
+            self._refuse(region, Note(region.consumer.name, "not fused", text, layer=layer.name))
             return False
-        self._fuse(region)
+        times = None if self._timing is None else self._timing.compare(region)
+        if times is not None and times.is_better_apart:
+            text = f"faster behind {layer.name} than in it: {_told(times)}"
+            facts = {"layer": layer.name, "seconds": [times.fused, times.apart]}
+            self._refuse(region, Note(region.consumer.name, "not fused", text, **facts))
+            return False
+        self._fuse(region, times)
         return True
 
-    def _refuse(self, region: _Region) -> None:
-        layer, consumer = region.layer, region.consumer
-        if (layer, consumer) not in self._refused:
-            self._refused.add((layer, consumer))
-            text = f"{layer.plugin.type} {layer.name} has no tactic that takes it"
-            self._report(Note(consumer.name, "not fused", text, layer=layer.name))
+    def _refuse(self, region: Region, note: Note) -> None:
+        self._refused.add((region.layer, region.consumer))
+        self._report(note)
 
     def explain_the_rest(self) -> None:
         """Say of every pointwise layer that is left, and that nobody was asked about, why."""
@@ -102,7 +102,7 @@ class _Fusion:
                 text = f"a layer of its own: {_why_alone(layer)}"
                 self._report(Note(layer.name, "not fused", text))
 
-    def _later_one_takes(self, region: _Region) -> bool:
+    def _later_one_takes(self, region: Region) -> bool:
         """Whether the maker of an operand, which runs later, can take the consumer: by then the
         other operands exist, and this layer's result is one of them."""
         layers = self._network.layers
@@ -116,14 +116,14 @@ class _Fusion:
                 return True
         return False
 
-    def _accepted(self, region: _Region) -> bool:
+    def _accepted(self, region: Region) -> bool:
         with naming_layer(region.layer.name, region.layer.plugin, "asking about an epilogue"):
             return any(
                 all(self._offered(region, layout, concretise) for concretise in self._sizes)
                 for layout in self._formats
             )
 
-    def _offered(self, region: _Region, layout: Format, concretise: Concretise) -> bool:
+    def _offered(self, region: Region, layout: Format, concretise: Concretise) -> bool:
         """Whether there is a tactic with the longer epilogue."""
         layer, result = region.layer, region.consumer.output
         own: Any = tuple(
@@ -144,15 +144,17 @@ class _Fusion:
         )  # fmt: skip
         return any(t.accumulates_into is None for t in layer.plugin.getTactics(request))
 
-    def _fuse(self, region: _Region) -> None:
+    def _fuse(self, region: Region, times: Comparison | None) -> None:
         network = self._network
         layer, consumer, step, operands = region
         output, result = layer.output, consumer.output
         layer.epilogue = layer.epilogue.then(step)
         layer.append_inputs(operands)
         layer.fused.append(consumer.name)
-        text = f"fused into {layer.name}"
-        self._report(Note(consumer.name, "fused", text, layer=layer.name))
+        text, facts = f"fused into {layer.name}", {}
+        if times is not None:
+            text, facts = f"{text}: {_told(times)}", {"seconds": [times.fused, times.apart]}
+        self._report(Note(consumer.name, "fused", text, layer=layer.name, **facts))
         network.replace_tensor(result, output)
         output.dtype, output.shape = result.dtype, result.shape
         output.quantization = result.quantization
@@ -161,6 +163,11 @@ class _Fusion:
         here = network.layers.index(layer)
         if any(t.producer in network.layers[here:] for t in operands if t.producer is not None):
             network.sort_layers()
+
+
+def _told(times: Comparison) -> str:
+    text = f"{times.fused * 1e6:.1f} us fused, {times.apart * 1e6:.1f} us apart"
+    return f"{text}, where {', '.join(times.lost)} can run" if times.lost else text
 
 
 def _why_alone(layer: Layer) -> str:
@@ -190,7 +197,7 @@ def _why_alone(layer: Layer) -> str:
     return "; ".join(reasons) or "it reads constants alone"
 
 
-def _region(layer: Layer) -> _Region | None:
+def _region(layer: Layer) -> Region | None:
     """What could be fused behind a layer, or None."""
     if len(layer.outputs) != 1 or len(layer.epilogue.steps) >= MAXIMUM_STEPS:
         return None
@@ -220,7 +227,7 @@ def _region(layer: Layer) -> _Region | None:
     if any(_depends_on(operand, layer) for operand in operands):
         return None
     step = EpilogueStep(rename(expression, names), len(operands), consumer.name)
-    return _Region(layer, consumer, step, operands)
+    return Region(layer, consumer, step, operands)
 
 
 def _keeps_numbers(layer: Layer, consumer: Layer) -> bool:

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 from ...plugins import (
     AnyTensor,
-    Array,
-    DataType,
     NewTensor,
     Patch,
     PluginError,
-    Shape,
     TensorDesc,
-    product,
 )
-from ...plugins.dims import evaluate, symbols
+from ...plugins.dims import symbols
 from ..graph import Layer, Network, Tensor
 from ..graph.inference import infer_outputs
-
-LAYER_COST = 1000
-"""What a layer costs beside the elements it touches: a launch is worth some arithmetic."""
-
-
-def layer_cost(inputs: list[TensorDesc], outputs: list[TensorDesc]) -> int:
-    """Cost of running a layer once, in elements touched; symbolic sizes count as 1."""
-    total = LAYER_COST
-    for desc in (*inputs, *outputs):
-        if not desc.is_constant:
-            sizes = {name: 1 for name, s in symbols(desc.shape).items() if s.bound is None}
-            total += evaluate(product(desc.shape), sizes)
-    return total
+from .patch_cost import eases_fusion, layer_cost
+from .patch_tensors import PatchTensors, constant_type
 
 
 def remove_dead_layers(network: Network) -> int:
@@ -52,20 +37,22 @@ def remove_dead_layers(network: Network) -> int:
     return removed
 
 
-def apply_patch(network: Network, patch: Patch) -> bool:
-    """Apply a patch that fits and lowers the graph's cost; returns whether it was applied.
+def apply_patch(network: Network, patch: Patch) -> list[Layer] | None:
+    """Apply a patch that fits and lowers the graph's cost, or lets more fuse at the same cost;
+    returns the layers that went, None where it was not applied.
 
     Raises PluginError when the patch does not fit (a bug of the layer that proposed it).
     """
     descs, added = _outputs_and_cost(patch)
+    gone = layers_replaced(network, patch)
     removed = sum(
         layer_cost([t.desc for t in layer.present_inputs], [t.desc for t in layer.outputs])
-        for layer in layers_replaced(network, patch)
+        for layer in gone
     )
-    if added >= removed:
-        return False
+    if added > removed or (added == removed and not eases_fusion(network, patch, gone)):
+        return None
     _commit(network, patch, descs)
-    return True
+    return gone
 
 
 def commit_patch(network: Network, patch: Patch) -> None:
@@ -85,7 +72,7 @@ def _outputs_and_cost(patch: Patch) -> tuple[list[list[TensorDesc]], int]:
             raise PluginError(f"a patch refers to {tensor!r}, which is no tensor of this graph")
         if tensor.layer >= 0:
             return descs[tensor.layer][tensor.index]
-        constant = Tensor("", *_constant_type(tensor))
+        constant = Tensor("", *constant_type(tensor))
         constant.quantization = tensor.quantization
         return constant.desc
 
@@ -100,12 +87,6 @@ def _outputs_and_cost(patch: Patch) -> tuple[list[list[TensorDesc]], int]:
         if theirs is None or (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
             raise PluginError(f"a patch replaces {old.name!r} ({mine}) by {theirs}")
     return descs, added
-
-
-def _constant_type(tensor: NewTensor) -> tuple[DataType, Shape, Array]:
-    if tensor.value is None:
-        raise PluginError(f"a patch's constant {tensor.name!r} has no value")
-    return DataType.of(tensor.value.dtype), tensor.value.shape, tensor.value
 
 
 def layers_replaced(network: Network, patch: Patch) -> list[Layer]:
@@ -132,30 +113,15 @@ def layers_replaced(network: Network, patch: Patch) -> list[Layer]:
 
 
 def _commit(network: Network, patch: Patch, descs: list[list[TensorDesc]]) -> None:
-    made: list[Layer] = []
-    constants: dict[int, Tensor] = {}
-
-    def resolve(tensor: AnyTensor | None) -> Tensor | None:
-        if tensor is None or isinstance(tensor, Tensor):
-            return tensor
-        if not isinstance(tensor, NewTensor):
-            raise PluginError(f"a patch refers to {tensor!r}, which is no tensor of this graph")
-        if tensor.layer >= 0:
-            return made[tensor.layer].outputs[tensor.index]
-        if id(tensor) not in constants:
-            value = _constant_type(tensor)[2]
-            fresh = network.add_constant(network.unique_name(tensor.name), value)
-            fresh.quantization = tensor.quantization
-            constants[id(tensor)] = fresh
-        return constants[id(tensor)]
-
+    tensors = PatchTensors(network)
+    made = tensors.made
     for new, outputs in zip(patch.layers, descs, strict=True):
-        inputs = [resolve(tensor) for tensor in new.inputs]
+        inputs = [tensors.resolve(tensor) for tensor in new.inputs]
         plugin = network.registry.admit(new.plugin)  # denials and substitutes count here too
         made.append(network.insert_layer(len(network.layers), plugin, inputs, new.name, outputs))
     names: list[tuple[Tensor, str]] = []
     for old, replacement in patch.replacements:
-        tensor = resolve(replacement)
+        tensor = tensors.resolve(replacement)
         if isinstance(old, Tensor) and tensor is not None:
             network.replace_tensor(old, tensor, spare=made)
             if tensor.quantization is None:

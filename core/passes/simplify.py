@@ -21,7 +21,8 @@ from ...plugins import (
 from ...plugins.dims import is_static
 from ..explanation import Note
 from ..graph import Layer, Network, Tensor
-from .common_subexpressions import merge_equal_layers
+from .change_notes import rewrite_notes
+from .common_subexpressions import merge_equal_constants, merge_equal_layers
 from .copying import graph_attributes
 from .patching import apply_patch, remove_dead_layers
 
@@ -45,6 +46,7 @@ def simplify(network: Network, report: Report = lambda line: None) -> None:
         or _rewrite_once(network, passes, report)
     ):
         pass
+    merge_equal_constants(network, report)
 
 
 def _rewrite_once(network: Network, passes: list[type[PassPlugin]], report: Report) -> bool:
@@ -54,15 +56,15 @@ def _rewrite_once(network: Network, passes: list[type[PassPlugin]], report: Repo
             continue
         with _blaming(f"rewrite() of layer {layer.name!r} ({layer.plugin.type})"):
             patch = layer.plugin.rewrite(layer)
-            applied = patch is not None and apply_patch(network, patch)
-        if applied:
-            text = f"rewritten by {layer.plugin.type}"
-            report(Note(layer.name, "rewritten", text, by=layer.plugin.type))
+            gone = None if patch is None else apply_patch(network, patch)
+        if patch is not None and gone is not None:
+            for note in rewrite_notes(layer, gone, patch):
+                report(note)
             changed = True
     for graph_pass in passes:
         with _blaming(f"pass {graph_pass.name!r}"):
             for patch in list(graph_pass().run(list(network.layers))):
-                if _is_current(network, patch) and apply_patch(network, patch):
+                if _is_current(network, patch) and apply_patch(network, patch) is not None:
                     report(Note(f"pass {graph_pass.name}", "rewritten", "graph rewritten"))
                     changed = True
     return changed

@@ -19,6 +19,7 @@ from ..graph.naming import naming_layer
 from .candidates import Candidate, Limits, Place, candidates, place_of
 from .conversions import conversion_path
 from .narrow_constants import NarrowConstants
+from .shared_memory import share_left
 from .timer import Timer
 
 TIE = 0.03
@@ -202,7 +203,8 @@ class Assignment:
         keys = {
             self._timer.is_to_be_measured(layer, candidate)
             for layer, offered in found.items() if len(offered) > 1
-            for candidate in offered if candidate.tactic.accumulates_into is None
+            for candidate in offered
+            if candidate.tactic.accumulates_into is None and share_left(layer, candidate)
         }  # fmt: skip
         self._timer.meter.expect(len(keys - {None}))
 
@@ -227,7 +229,13 @@ class Assignment:
         options: list[Option] = []
         for group in grouped.values():
             best = min((o.seconds for o in options if o.is_measured), default=inf)
-            options.append(self._fastest(layer, group, several, best * FOREIGN))
+            left = share_left(layer, group[0])
+            if several and not left and not self._timer.knows_nothing:
+                self.considered[layer].append((group[0], 0.0))
+                options.append(Option(group[0], 0.0, is_measured=True))
+                continue
+            found_best = self._fastest(layer, group, several, best * FOREIGN)
+            options.append(replace(found_best, seconds=found_best.seconds * left))
         # A guess cannot be compared with a measured time.
         if any(option.is_measured and option.seconds < inf for option in options):
             options = [option for option in options if option.is_measured]

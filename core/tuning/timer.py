@@ -70,9 +70,18 @@ class Timer:
         return self._effort is None and not self.cache.seconds
 
     @property
+    def measures(self) -> bool:
+        """Whether what is not known is measured, while there is time."""
+        return self._effort is not None
+
+    @property
     def skipped(self) -> int:
         """Candidates that were not measured because the time was over."""
         return len(self._skipped)
+
+    def skip(self, key: str) -> None:
+        """Count a candidate that is not measured because the time is over."""
+        self._skipped.add(key)
 
     def seconds(
         self, layer: Layer, candidate: Candidate, best_so_far: float = inf

@@ -102,11 +102,11 @@ def _is_real(node: Expression) -> bool:
 
 def compile_expression(expression: Expression, compute: DataType) -> ExpressionProgram:
     """The program of an expression. Raises DeviceError when it needs too many registers."""
-    return _Compiler(_lowered(expression, compute), compute).program()
+    return _Compiler(lowered(expression, compute), compute).program()
 
 
-def _lowered(expression: Expression, compute: DataType) -> Expression:
-    """The expression without what the interpreter lacks or does slowly."""
+def lowered(expression: Expression, compute: DataType) -> Expression:
+    """The expression without what the interpreter lacks, or what is slow on any device."""
     done: dict[Expression, Expression] = {}
     for node in walk(expression):
         if not isinstance(node, Apply):

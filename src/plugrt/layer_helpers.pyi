@@ -61,8 +61,9 @@ class LayerHelpers:
     ) -> Layer:
         """The mean of each window: [N, C, spatial...] -> [N, C, smaller...].
 
-        float32 in any format; int8 and uint8 with one scale per tensor; other types through NumPy.
-        With count_include_padding the padding counts as zeros, though never what lies beyond it.
+        float32 and bfloat16 in any format; int8 and uint8 with one scale per tensor; other types
+        through oneDNN or NumPy. A window with a NaN gives NaN. With count_include_padding the padding
+        counts as zeros, though never what lies beyond it.
         ONNX AveragePool, Caffe Pooling AVE. Raises ShapeError where a window fits nowhere.
 
         Args:
@@ -314,8 +315,8 @@ class LayerHelpers:
         """
 
     def add_global_max_pooling(self, input: TensorLike, /, *, name: str | None = None) -> Layer:
-        """The largest element of each channel: [N, C, spatial...] -> [N, C, 1...]. ONNX
-        GlobalMaxPool.
+        """The largest element of each channel, NaN left out: [N, C, spatial...] -> [N, C, 1...].
+        ONNX GlobalMaxPool.
         """
 
     def add_greater(self, a: TensorLike, b: TensorLike, /, *, name: str | None = None) -> Layer:
@@ -494,9 +495,11 @@ class LayerHelpers:
     ) -> Layer:
         """The largest element of each window: [N, C, spatial...] -> [N, C, smaller...].
 
-        float32 in any format; int8 and uint8 on one scale; other types through NumPy. Padding counts
-        as minus infinity. ONNX MaxPool, Caffe Pooling MAX (ceil_mode), Darknet maxpool (padding at
-        the end). Raises ShapeError where a window fits nowhere.
+        float32 and bfloat16 in any format; int8 and uint8 on one scale; other types through oneDNN
+        or NumPy. Padding counts as minus infinity, and so does NaN; a window of nothing else is minus
+        infinity, by oneDNN in float32 the lowest finite number. ONNX MaxPool, Caffe Pooling MAX
+        (ceil_mode), Darknet maxpool (padding at the end). Raises ShapeError where a window fits
+        nowhere.
 
         Args:
             kernel: window size per spatial dimension
@@ -749,6 +752,38 @@ class LayerHelpers:
             gamma: factor
         """
 
+    def add_separable_convolution(
+        self,
+        input: TensorLike,
+        depthwise_weights: TensorLike,
+        depthwise_bias: TensorLike,
+        weights: TensorLike,
+        bias: TensorLike,
+        expansion_weights: TensorLike | None = None,
+        expansion_bias: TensorLike | None = None,
+        /,
+        *,
+        name: str | None = None,
+        strides: int | Sequence[int] = (),
+        padding: int | Sequence[int] = (),
+        expansion_activation: float | Sequence[float] = (),
+        depthwise_activation: float | Sequence[float] = (),
+    ) -> Layer:
+        """A depthwise convolution and a 1x1 convolution, perhaps after another 1x1 convolution, as in
+        MobileNet (arXiv:1704.04861, arXiv:1801.04381): what lies between them stays in cache.
+
+        input [N, C, H, W], depthwise_weights [D, 1, h, w], depthwise_bias [D], weights [M, D, 1, 1],
+        bias [M], expansion_weights [D, C, 1, 1] and expansion_bias [D] (both or none; without them
+        D = C) -> [N, M, H', W']. float32 or bfloat16, biases float32. Raises ShapeError where these do
+        not fit.
+
+        Args:
+            strides: steps of the depthwise window; () means ones
+            padding: zeros round the depthwise input: begin, then end; () means none
+            expansion_activation: after the expansion: (slope of negative values, least, greatest value); () means none (none or three numbers)
+            depthwise_activation: the same after the depthwise convolution (none or three numbers)
+        """
+
     def add_shape(self, input: TensorLike, /, *, name: str | None = None) -> Layer:
         """The sizes of the input: int64 [rank]. ONNX Shape (start and end by Slice).
 
@@ -859,7 +894,7 @@ class LayerHelpers:
         """The sum of one or more inputs of one type, with NumPy's broadcasting. ONNX Sum.
 
         One pass over all inputs. It has no `pointwise()`, as the number of terms is not an
-        attribute: write a sum of two as Add, which fuses into its producer.
+        attribute: a sum of two becomes an Add, which fuses into its producer.
         """
 
     def add_swish(
@@ -890,7 +925,8 @@ class LayerHelpers:
         """Axis k of the output is axis permutation[k] of the input. ONNX Transpose.
 
         A view where the memory already is in the output's order: [N, C, H, W] to [N, H, W, C] costs
-        nothing for a channels-last input.
+        nothing for a channels-last input. When the network is simplified, transposes meet and cancel,
+        also past layers that take their axes in any order (`LayerPlugin.permuted`).
 
         Args:
             permutation: input axis per output axis; () reverses

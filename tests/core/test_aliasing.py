@@ -150,6 +150,7 @@ def test_nested_concatenations(network: Network, quick_build: Build, agree: Run)
                                       name="inner").output  # fmt: skip
     network.mark_output(network.add_concatenation([plain(network, x, "c"), inner], axis=0,
                                                   name="y").output)  # fmt: skip
+    network.mark_output(plain(network, inner, "reader"))  # else the two would be one
     engine = quick_build(network)
     assert [place(engine, name) for name in ("c", "inner", "a", "b")] == [
         ("output", 0), ("output", 24), ("output", 24), ("output", 48),

@@ -139,3 +139,55 @@ def test_a_note_is_a_line() -> None:
     assert note == "conv: fused into it"
     assert Note.of(note) is note
     assert Note.of("a: b: c").to_dict() == {"subject": "a", "kind": "note", "text": "b: c"}
+
+
+def test_rewrites_say_what_became_of_each_layer(
+    network: Network, rng: Random, quick_build: Build
+) -> None:
+    x = network.add_input("x", "float32", [1, 6, 6, 4])
+    y = network.add_transpose(x, permutation=(0, 3, 1, 2), name="first").output
+    y = network.add_pad(y, padding=(0, 0, 1, 1, 0, 0, 1, 1), name="border").output
+    weights = rng.standard_normal((8, 4, 3, 3)).astype(np.float32)
+    y = network.add_convolution(y, weights, name="conv").output
+    y = network.add_scale(y, np.ones(8, np.float32), shifted=False, name="scale").output
+    y = network.add_transpose(y, permutation=(0, 2, 3, 1), name="last").output
+    y = network.add_relu(y, name="relu").output
+    y = network.add_transpose(y, permutation=(0, 3, 1, 2), name="back").output
+    network.mark_output(network.add_sum([y, y], name="twice").output)
+    engine = quick_build(network)
+    told = {
+        (name, kind): note_of(engine, name, kind)
+        for name, kind in (
+            ("border", "absorbed"), ("scale", "absorbed"), ("relu", "fused"),
+            ("twice", "rewritten"),
+        )
+    }  # fmt: skip
+    assert told["border", "absorbed"].text == "Pad, taken over by conv"
+    assert told["scale", "absorbed"].text == "Scale, taken over by conv"
+    assert told["twice", "rewritten"].text == "Sum, turned into Add"
+    (conv,) = (layer for layer in engine.explanation.layers if layer.name == "conv")
+    assert {note.subject for note in conv.notes} >= {"border", "scale", "relu"}
+    transposes = [n for n in engine.explanation.changes if n.subject in ("last", "back")]
+    assert transposes, engine.report
+    json.dumps(engine.explanation.to_dict())
+
+
+def test_memory_that_is_shared_costs_nothing(
+    network: Network, rng: Random, quick_build: Build
+) -> None:
+    """A transpose to channels-last is a format, and a concatenation that is written in place is
+    not counted."""
+    x = network.add_input("x", "float32", [1, 12, 12, 16])
+    y = network.add_transpose(x, permutation=(0, 3, 1, 2), name="first").output
+    parts = [convolution(network, y, 16, size, f"conv{size}") for size in (1, 3)]
+    y = network.add_concatenation(parts, name="join").output
+    network.mark_output(convolution(network, y, 16, 3, "y"), "y")
+    known = TimingCache()
+    known.seconds = Times({"": 0.0})
+    engine = quick_build(network, timing_cache=known)
+    explained = {layer.name: layer for layer in engine.explanation.layers}
+    assert explained["first"].decision.startswith("move (float32 linear > float32 channels_last)")
+    assert "in shared memory" in explained["first"].decision
+    assert all(layer.role is None or layer.name.startswith("y") for layer in explained.values())
+    free = [c for c in explained["join"].facts["candidates"] if c["seconds"] == 0]
+    assert {c["outputs"][0].split()[1] for c in free} == {"linear", "channels_blocked_16"}

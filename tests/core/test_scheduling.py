@@ -301,6 +301,34 @@ def test_closing(witness: Engine) -> None:
     assert not any(name.startswith("plugrt pool") for name in names)
 
 
+def test_closing_ends_a_map_that_waits(witness: Engine) -> None:
+    Witness.gate.clear()
+    pool = ThroughputPool(witness, contexts=1, queue_size=4)
+    results: list[float] = []
+    raised: list[BaseException] = []
+
+    def consume() -> None:
+        try:
+            results.extend(float(found["y"][0]) for found in pool.map(call(k) for k in range(4)))
+        except BaseException as error:
+            raised.append(error)
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    while not Witness.seen:
+        time.sleep(1e-3)
+    time.sleep(0.05)  # the other calls are queued
+    closing = threading.Thread(target=lambda: pool.close(cancel=True))
+    closing.start()
+    time.sleep(0.05)
+    Witness.gate.set()
+    for thread in (closing, consumer):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert results == [1]  # it was running
+    assert [type(error) for error in raised] == [CancelledError]
+
+
 def test_a_pool_on_processors(witness: Engine) -> None:
     with ThroughputPool(witness, contexts=1, processors=ALLOWED[-1:]) as pool:
         pool.submit(call(1)).result()

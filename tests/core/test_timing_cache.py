@@ -16,6 +16,7 @@ import pytest
 
 from plugrt import Engine, Network, PlugrtError, TimingCache
 from plugrt.core.atomic_file import write_atomically
+from plugrt.core.builder.config import PRECISIONS
 from plugrt.core.devices.cpu import CpuDevice
 
 Build = Callable[..., Engine]
@@ -207,17 +208,33 @@ def quantised(network: Network) -> Network:
     return network
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "best"])
-def test_two_builds_from_one_cache_are_equal(
-    network: Network, quick_build: Build, tmp_path: Path, precision: str
-) -> None:
+def siblings(network: Network) -> Network:
+    """And two convolutions of one input, which might be one; they are without scales."""
     quantised(network)
+    random = np.random.default_rng(1)
+    found = [
+        network.add_convolution(
+            network.inputs[0], random.standard_normal((16, 16, 1, 1)).astype(np.float32),
+            name=f"branch{k}",
+        ).output
+        for k in range(2)
+    ]  # fmt: skip
+    network.mark_output(network.add_concatenation(*found, axis=1, name="joined").output, "z")
+    return network
+
+
+@pytest.mark.parametrize("tune", ["fast", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_two_builds_from_one_cache_are_equal(
+    network: Network, quick_build: Build, tmp_path: Path, precision: str, tune: str
+) -> None:
+    siblings(network)
     shared = TimingCache()
-    options = {"tune": "fast", "precision": precision}
+    options = {"tune": tune, "precision": precision}
     plans = [
         quick_build(network, timing_cache=shared, **options).to_bytes() for _ in range(3)
     ]
-    assert shared.seconds
+    assert any(key.startswith("network ") for key in shared.seconds)
     assert plans[0] == plans[1] == plans[2]
     file = tmp_path / "times.json"
     for _ in range(2):

@@ -8,8 +8,14 @@ from plugrt.core.explanation import Explanation, Note
 
 from .tables import print_heading, print_table
 
-GRAPH = ("fused", "not fused", "merged")
+GRAPH = (
+    "fused", "not fused", "merged", "absorbed", "removed", "rewritten", "folded", "alternative",
+)  # fmt: skip
 """Kinds of notes about the graph's form; a layer's other notes are about how it runs."""
+
+
+OTHERS = "; others: "
+"""Between what was chosen and what else was considered."""
 
 
 def print_explanation(out: TextIO, explanation: Explanation) -> None:
@@ -23,7 +29,9 @@ def print_explanation(out: TextIO, explanation: Explanation) -> None:
         print(file=out)
     rows = []
     for layer in layers:
-        rows.append([layer.name, layer.type, _microseconds(layer.facts), layer.decision])
+        chosen, separator, others = layer.decision.partition(OTHERS)
+        rows.append([layer.name, layer.type, _microseconds(layer.facts), chosen])
+        rows += [["", "", "", f"others: {others}"]] if separator else []
         own = {id(note): note for note in layer.notes if note.kind not in GRAPH}
         rows += [["", "", "", str(note)] for note in own.values() if note.subject != layer.name]
         rows += [["", "", "", note.text] for note in own.values() if note.subject == layer.name]
