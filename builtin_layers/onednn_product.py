@@ -62,7 +62,9 @@ class OneDnnProduct:
             return weights
 
         def make() -> Array:
-            return onednn.pack(np.ascontiguousarray(value), plain, wanted)
+            return onednn.pack(
+                np.ascontiguousarray(value), plain, wanted, threads=stream.thread_count
+            )
 
         key = ("onednn weights", weights.digest, str(plain.key), str(wanted.key))
         return stream.store.pack(key, make)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from .errors import ShapeError
@@ -40,8 +40,7 @@ class DataType(Enum):
     @property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy type that holds one element (4-bit types take one byte each)."""
-        extension = getattr(ml_dtypes, self.value, None)
-        return np.dtype(self.value if extension is None else extension)
+        return _numpy_type(self.value)
 
     @property
     def itemsize(self) -> int:
@@ -74,3 +73,15 @@ class DataType(Enum):
             raise ShapeError(
                 f"element type {value!r} is not supported; use one of: {allowed}"
             ) from None
+
+
+@cache
+def _numpy_type(name: str) -> np.dtype[Any]:
+    """NumPy's own type of this name, else that of ml_dtypes, which few programs need."""
+    own: Any = getattr(np, "bool_" if name == "bool" else name, None)
+    if own is None:
+        import ml_dtypes
+
+        own = getattr(ml_dtypes, name)
+    found: np.dtype[Any] = np.dtype(own)
+    return found

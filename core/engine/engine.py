@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import mmap
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from ...plugin_registry import Registry
-from ...plugins import LayerPlugin, PlanError, PlugrtError, TensorDesc
+from ...plugins import Array, LayerPlugin, PlanError, PlugrtError, TensorDesc
 from ..atomic_file import write_atomically
 from ..devices.cpu import Affinity, CpuDevice, Runner, warn_without_onednn
 from ..explanation import Explanation
@@ -22,6 +23,9 @@ from ..runtime.planned import PlannedNetwork
 from ..runtime.shape_recording import Schedule
 from ..runtime.weight_store import PackedWeights
 from .plan import EngineInfo, read_plan, revalidate_tactics, write_plan
+
+if TYPE_CHECKING:
+    from ..builder.replan import Replanned
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -34,8 +38,8 @@ class Engine:
 
     def __init__(
         self, planned: PlannedNetwork, info: EngineInfo, report: Sequence[str] = (),
-        release: Callable[[], None] = lambda: None,
         explanation: Explanation | None = None,
+        release: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.planned = planned
         self.info = info
@@ -68,8 +72,10 @@ class Engine:
     def load(cls, path: PathLike, registry: Registry | None = None) -> Engine:
         """Load a plan file; weights stay memory-mapped, and those that were packed leave memory.
 
-        Raises PlanError for a damaged or newer file, and for plug-ins that are not
-        installed, naming their distribution and version.
+        A plan from another machine runs with a warning; where its formats, types or tactics are
+        not possible here, rules choose others. `plugrt.retune` measures. Raises PlanError for a
+        damaged or newer file, and for plug-ins that are not installed, naming their
+        distribution and version.
         """
         try:
             with open(path, "rb") as file:
@@ -94,9 +100,15 @@ class Engine:
         registry = registry if registry is not None else Registry.default()
         planned, info = read_plan(view, registry)
         foreign = dict(CpuDevice().fingerprint()) != dict(info.fingerprint)
-        notes = revalidate_tactics(planned, registry, foreign, info)
+        explanation = None
+        try:
+            report = revalidate_tactics(planned, registry, foreign, info)
+            if foreign:
+                warnings.warn(report[0], RuntimeWarning, stacklevel=3)
+        except PlanError as error:
+            planned, info, report, explanation = _planned_anew(planned, info, error)
         release()  # checksums have read everything
-        return cls(planned, info, notes or (), release)
+        return cls(planned, info, report, explanation, release)
 
     # ---- use ------------------------------------------------------------------------------
 
@@ -156,6 +168,15 @@ class Engine:
         return self._packed.nbytes
 
     @property
+    def weights(self) -> list[Array]:
+        """Every constant, and every packed form made so far."""
+        plain = [
+            tensor.value for tensor in self.planned.network.tensors.values()
+            if tensor.is_constant and tensor.value is not None
+        ]  # fmt: skip
+        return [*plain, *self._packed.arrays]
+
+    @property
     def closed(self) -> bool:
         """True once `close` has been called."""
         return self._closed
@@ -202,3 +223,22 @@ class Engine:
                 raise
         for body in planned.bodies.values():
             self._initialise(body)
+
+
+def _planned_anew(planned: PlannedNetwork, info: EngineInfo, reason: PlanError) -> Replanned:
+    """The plan's graph with choices that are possible here, found by rules.
+
+    Raises PlanError with `reason` where there are none.
+    """
+    from ..builder.replan import replan_by_rules  # which makes engines, and is rarely needed
+
+    try:
+        found = replan_by_rules(planned, info)
+    except PlugrtError as error:
+        raise PlanError(f"{reason}; nor can it be planned anew: {error}") from error
+    text = (
+        f"the plan's own choices are not possible on this machine ({reason}); it runs by rules: "
+        "plugrt.retune measures what is fastest here"
+    )
+    warnings.warn(text, RuntimeWarning, stacklevel=4)
+    return found._replace(report=[text, *found.report])

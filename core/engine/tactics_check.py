@@ -42,7 +42,7 @@ def revalidate_tactics(
     if foreign:
         notes.append(
             "the plan was tuned on another machine; it runs with what is offered here, and "
-            "building it again may make it faster"
+            "plugrt.retune, or building it again, may make it faster"
         )
     sizes = {name: best for name, (_, best, _) in info.profiles.items()} if info else {}
     _Check(registry, sizes, info, notes).check(planned)
@@ -83,8 +83,7 @@ class _Check:
         own = given[: len(layer.own_inputs)]
         if not layer.plugin.supportsFormat(Combination(own, tuple(outputs))):
             raise PlanError(
-                f"it does not accept {_listed(inputs)} -> {_listed(outputs)} on this machine; "
-                "build the plan again here"
+                f"it does not accept {_listed(inputs)} -> {_listed(outputs)} on this machine"
             )
         request = TacticRequest(
             given, tuple(outputs), layer.epilogue,
@@ -100,8 +99,7 @@ class _Check:
                 return
         if not found:
             raise PlanError(
-                f"it offers no tactic for {_listed(inputs)} -> {_listed(outputs)} on this "
-                "machine; build the plan again here"
+                f"it offers no tactic for {_listed(inputs)} -> {_listed(outputs)} on this machine"
             )
         layer.kernel, tactic = min(found, key=lambda o: (-o[1].priority, o[0] or "", o[1].name))
         layer.plugin.setTactic(tactic)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from ...plugins import Array, PlugrtError
@@ -42,6 +44,46 @@ class _Job:
         else:
             self.future.set_result(result)
 
+    def drop(self) -> None:
+        """It was taken out of the queue and will not run."""
+        self.future.cancel()
+
+
+class _Call:
+    """A call whose result `map` fetches, once: a Future costs as much as a small network."""
+
+    __slots__ = ("_done", "_inputs", "_is_cancelled", "_outcome")
+
+    def __init__(self, inputs: Mapping[str, Any]) -> None:
+        self._inputs = inputs
+        self._is_cancelled = False
+        self._outcome: Results | BaseException = CancelledError()
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def run(self, context: ExecutionContext) -> None:
+        try:
+            if not self._is_cancelled:
+                self._outcome = context.execute(self._inputs)
+        except BaseException as error:  # it belongs to whoever asks for the result
+            self._outcome = error
+        finally:
+            self._done.release()
+
+    def cancel(self) -> None:
+        """Do not run it, if it has not begun."""
+        self._is_cancelled = True
+
+    def drop(self) -> None:
+        """It was taken out of the queue and will not run."""
+        self._done.release()
+
+    def result(self) -> Results:
+        self._done.acquire()
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome
+
 
 class ThroughputPool:
     """Runs calls on several contexts of one engine, each in a thread of its own.
@@ -73,13 +115,16 @@ class ThroughputPool:
                 f"{len(processors)} processors are too few for {contexts} contexts of {threads} "
                 f"threads; give {contexts * threads}, or None"
             )
-        self._size = queue_size
-        self._waiting: deque[_Job] = deque()
+        self._queue_size = queue_size
+        self._waiting: SimpleQueue[_Job | _Call | None] = SimpleQueue()
+        """Calls for whoever is free next; None tells a worker to end."""
+        self._room: SimpleQueue[None] = SimpleQueue()
+        """One item per call that may still be queued."""
+        for _ in range(queue_size):
+            self._room.put(None)
         self._closed = False
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)
-        """There is a further call, or no more will come."""
-        self._room = threading.Condition(lock)
+        self._gate = threading.Lock()
+        """No call is queued behind the end."""
         self._contexts = [
             engine.create_context(threads, processors=_part(processors, k, threads))
             for k in range(contexts)
@@ -106,41 +151,37 @@ class ThroughputPool:
         `result()`. Raises PlugrtError when the pool is closed.
         """
         job = _Job(inputs, outputs)
-        with self._room:
-            self._room.wait_for(lambda: self._closed or len(self._waiting) < self._size)
-            if self._closed:
-                raise PlugrtError("the throughput pool is closed; create another one")
-            self._waiting.append(job)
-            self._changed.notify()
+        self._put(job)
         return job.future
 
     def map(self, calls: Iterable[Mapping[str, Any]]) -> Iterator[Results]:
         """The results of many calls, in order. No more calls are taken from the iterable than the
         queue and the contexts hold. Raises what the first failing call raises."""
-        running: deque[Future[Results]] = deque()
-        most = self.contexts + self._size
+        running: deque[_Call] = deque()
+        most = self.contexts + self._queue_size
         try:
             for inputs in calls:
-                running.append(self.submit(inputs))
+                call = _Call(inputs)
+                self._put(call)
+                running.append(call)
                 if len(running) >= most:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
         finally:
-            for future in running:
-                future.cancel()
+            for call in running:
+                call.cancel()
 
     def close(self, *, cancel: bool = False) -> None:
         """Wait for all calls, those in the queue too unless they are to be cancelled; then end
         threads and contexts."""
-        with self._changed:
+        with self._gate:
             self._closed = True
             if cancel:
-                for job in self._waiting:
-                    job.future.cancel()
-                self._waiting.clear()
-            self._changed.notify_all()
-            self._room.notify_all()
+                self._cancel_waiting()
+            for _ in self._workers:
+                self._waiting.put(None)
+        self._room.put(None)
         for worker in self._workers:
             worker.join()
         for context in self._contexts:
@@ -152,18 +193,25 @@ class ThroughputPool:
     def __exit__(self, kind: object, *rest: object) -> None:
         self.close(cancel=kind is not None)
 
+    def _put(self, job: _Job | _Call) -> None:
+        self._room.get()
+        with self._gate:
+            if self._closed:
+                self._room.put(None)  # for whoever else waits
+                raise PlugrtError("the throughput pool is closed; create another one")
+            self._waiting.put(job)
+
     def _work(self, context: ExecutionContext) -> None:
-        while (job := self._next()) is not None:
+        while (job := self._waiting.get()) is not None:
+            self._room.put(None)
             job.run(context)
 
-    def _next(self) -> _Job | None:
-        """The call that waits longest; None when no more will come."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._waiting))
-            if not self._waiting:
-                return None
-            self._room.notify()
-            return self._waiting.popleft()
+    def _cancel_waiting(self) -> None:
+        with suppress(Empty):
+            while True:
+                job = self._waiting.get_nowait()
+                if job is not None:
+                    job.drop()
 
 
 def _part(processors: Sequence[int] | None, index: int, threads: int) -> Sequence[int] | None:

@@ -13,14 +13,14 @@
         result = context.execute({"image": np.zeros((1, 3, 32, 32), np.float32)})["features"]
 """
 
-from plugrt.core.builder import BuilderConfig, ShapeProfile, build
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from plugrt.core.engine import Engine
 from plugrt.core.graph import Layer, Tensor
 from plugrt.core.runtime.context import ExecutionContext, LayerTime
 from plugrt.core.runtime.runtime import Runtime
 from plugrt.core.runtime.throughput import ThroughputPool
-from plugrt.core.tuning.progress import Progress as TuningProgress
-from plugrt.core.tuning.timing_cache import TimingCache
 from plugrt.network import Network
 from plugrt.plugin_registry import Registry
 from plugrt.plugins import (
@@ -37,6 +37,13 @@ from plugrt.plugins import (
     ShapeError,
     symbol,
 )
+
+if TYPE_CHECKING:
+    from plugrt.core.builder.build import build
+    from plugrt.core.builder.config import BuilderConfig, ShapeProfile
+    from plugrt.core.builder.replan import retune
+    from plugrt.core.tuning.progress import Progress as TuningProgress
+    from plugrt.core.tuning.timing_cache import TimingCache
 
 __version__ = "0.1.0"
 
@@ -66,5 +73,28 @@ __all__ = [
     "TimingCache",
     "TuningProgress",
     "build",
+    "retune",
     "symbol",
 ]
+
+_BUILDING = {
+    "BuilderConfig": ("plugrt.core.builder.config", "BuilderConfig"),
+    "ShapeProfile": ("plugrt.core.builder.config", "ShapeProfile"),
+    "TimingCache": ("plugrt.core.tuning.timing_cache", "TimingCache"),
+    "TuningProgress": ("plugrt.core.tuning.progress", "Progress"),
+    "build": ("plugrt.core.builder.build", "build"),
+    "retune": ("plugrt.core.builder.replan", "retune"),
+}
+"""What a process that only runs plans has no use for: imported when first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _BUILDING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _BUILDING[name]
+    found = globals()[name] = getattr(import_module(module), attribute)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_BUILDING})

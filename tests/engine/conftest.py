@@ -7,12 +7,13 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
 
 from plugrt.core.builder import BuilderConfig, build
-from plugrt.core.engine.container import read_container, write_container
+from plugrt.core.engine.container import BLOCK_BYTES, read_container, write_container
 from plugrt.core.engine.plan import read_plan, write_plan
 from plugrt.core.graph import Network
 from plugrt.core.runtime.context import ExecutionContext
@@ -197,7 +198,8 @@ def sign(plan: bytearray) -> bytes:
 
 
 def _digest(data: bytes | bytearray) -> bytes:
-    return sha256(sha256(data).digest() if data else b"").digest()
+    blocks = (data[start : start + BLOCK_BYTES] for start in range(0, len(data), BLOCK_BYTES))
+    return sha256(b"".join(crc32(block).to_bytes(4, "little") for block in blocks)).digest()
 
 
 def refusal(plan: bytes, registry: Registry) -> str:

@@ -74,7 +74,7 @@ FORGERIES: dict[str, tuple[Path_, Any, str]] = {
     "output position": (("graph", "networks", 0, "outputs", 0, 1), 77, "tensors"),
     "input as output": (("graph", "networks", 0, "outputs", 0, 1), 0, "writes for it alone"),
     "an output twice": (("graph", "networks", 0, "outputs"), [["y", 6], ["z", 6]], "alone"),
-    "size of no layer": (("graph", "networks", 0, "sizes"), [["N", 2], ["positive.size1", 8]],
+    "size of no layer": (("graph", "networks", 0, "sizes"), [["N", 2], ["positive.size1", 7]],
                          "calls a size"),
     "size elsewhere": (("graph", "networks", 0, "sizes", 0, 1), 6, "does not name"),
     "size left out": (("graph", "networks", 0, "sizes"), [], "does not name"),

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ....plugins import Array
-from .extension import ffi
+from .extension import ffi, lib
 
 PAGE = 4096
 TRANSLATIONS = 4096
@@ -69,6 +69,10 @@ class CacheState:
         self._kept.append(memory)
         self.handle.sweep = ffi.cast("const char *", memory.ctypes.data)
         self.handle.sweep_bytes = size
+
+    def prepare(self, threads: int) -> None:
+        """Bring the caches of the calling thread's team into this state."""
+        lib.plugrt_prepare_caches(self.handle, threads)
 
     def _spans(self, arrays: Sequence[Array]) -> object:
         spans = ffi.new("plugrt_span[]", max(len(arrays), 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, pi, sqrt
 
 from ...expression import (
@@ -47,12 +48,15 @@ class EltwiseForm:
         return Eltwise(self.algorithm, _value(self.alpha, filling), _value(self.beta, filling))
 
 
-def eltwise_matches(term: Expression) -> Iterator[tuple[Eltwise, Expression]]:
+@lru_cache(maxsize=1024)
+def eltwise_matches(term: Expression) -> tuple[tuple[Eltwise, Expression], ...]:
     """(eltwise, inner) with term = eltwise(inner), the most comprehensive forms first."""
-    for form in _FORMS:
-        for filling in match(form.pattern, term):
-            if form.accept(filling):
-                yield form.eltwise(filling), filling[X]
+    return tuple(
+        (form.eltwise(filling), filling[X])
+        for form in _FORMS
+        for filling in match(form.pattern, term)
+        if form.accept(filling)
+    )
 
 
 def _value(parameter: Parameter, filling: Filling) -> float:
