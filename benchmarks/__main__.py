@@ -1,7 +1,8 @@
 """Run every measurement, then rewrite docs/performance.md: python -m benchmarks [NAME...]
 
-Some minutes on a machine that does nothing else. A measurement that fails keeps its former
-results, and the page is written from what there is.
+About two hours on a machine that does nothing else, most of them for tuning and for the cells of
+the latency benchmark; --resume goes on where a run was interrupted. A measurement that fails
+keeps its former results, and the page is written from what there is.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from benchmarks import report
 from benchmarks.suite import MEASUREMENTS, REPOSITORY, RESULTS, Measurement
 
 
-def measure(measurement: Measurement) -> bool:
+def measure(measurement: Measurement, *, resume: bool) -> bool:
     """Run one measurement in a process of its own; whether it ended well."""
     if measurement.needs_data and not os.environ.get("PLUGRT_DATA"):
         print(f"{measurement.name}: set PLUGRT_DATA to the folder of models and pictures",
               file=sys.stderr)  # fmt: skip
         return False
-    command = [sys.executable, *measurement.words]
-    print(" ".join(["python", *measurement.words]), flush=True)
-    status = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+    words = [*measurement.words, *(["--resume"] if resume and measurement.is_resumable else [])]
+    print(" ".join(["python", *words]), flush=True)
+    status = subprocess.run([sys.executable, *words], cwd=REPOSITORY, check=False).returncode
     if status:
         print(f"{measurement.name}: exit status {status}", file=sys.stderr)
     return status == 0
@@ -35,12 +36,16 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks", description=description)
     names = [measurement.name for measurement in MEASUREMENTS]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
-    wanted = parser.parse_args().names or names
+    parser.add_argument("--resume", action="store_true",
+                        help="leave out cells that were measured on this machine already")
+    options = parser.parse_args()
+    wanted = options.names or names
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f"there is no measurement {unknown[0]!r}; choose from {', '.join(names)}")
     RESULTS.mkdir(exist_ok=True)
-    failed = [m.name for m in MEASUREMENTS if m.name in wanted and not measure(m)]
+    failed = [m.name for m in MEASUREMENTS if m.name in wanted
+              and not measure(m, resume=options.resume)]
     report.write()
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

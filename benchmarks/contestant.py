@@ -1,10 +1,10 @@
 """One engine with one net in a process of its own, run on request.
 
-python -m benchmarks.contestant SPEC, a JSON object: kind, net, batch, threads, precision, folder.
-The folder holds image.npy, model.onnx and model.plan. The process answers lines on standard
-input by lines of JSON: `run N` gives N times in seconds, `outputs FILE` writes the outputs,
-`memory` gives the peak of the resident set in bytes. A process of its own keeps the thread
-pools of the engines apart, and gives each its own peak of memory.
+python -m benchmarks.contestant SPEC, a JSON object: kind, net, batch, threads, precision, and the
+paths image, model (ONNX) and plan. The process answers lines on standard input by lines of JSON:
+`run N` gives N times in seconds, `outputs FILE` writes the outputs, `memory` gives the peak of the
+resident set in bytes. A process of its own keeps the thread pools of the engines apart, and gives
+each its own peak of memory.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+Spec = Mapping[str, Any]
 Outputs = Sequence[np.ndarray]
 Run = Callable[[], Any]
 Read = Callable[[Any], Outputs]
@@ -25,29 +27,27 @@ Read = Callable[[Any], Outputs]
 BFLOAT16 = "bf16"
 
 
-def plugrt(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+def plugrt(spec: Spec, image: np.ndarray) -> tuple[Run, Read]:
     """The plan, from disk."""
     import plugrt as sdk
 
-    context = sdk.Engine.load(folder / "model.plan").create_context(spec["threads"])
+    context = sdk.Engine.load(spec["plan"]).create_context(spec["threads"])
     inputs = {"image": image}
     return (lambda: context.execute(inputs)), (lambda result: list(result.values()))
 
 
-def onnxruntime(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+def onnxruntime(spec: Spec, image: np.ndarray) -> tuple[Run, Read]:
     """The default CPU provider, all optimisations."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = spec["threads"]
-    session = ort.InferenceSession(
-        folder / "model.onnx", options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(spec["model"], options, providers=["CPUExecutionProvider"])
     inputs = {"image": image}
     return (lambda: session.run(None, inputs)), list
 
 
-def openvino(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+def openvino(spec: Spec, image: np.ndarray) -> tuple[Run, Read]:
     """Compiled for latency, at the wanted precision."""
     import openvino as ov
 
@@ -57,7 +57,7 @@ def openvino(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run
         "PERFORMANCE_HINT": "LATENCY",
     }
     core = ov.Core()
-    compiled = core.compile_model(core.read_model(folder / "model.onnx"), "CPU", settings)
+    compiled = core.compile_model(core.read_model(spec["model"]), "CPU", settings)
     request = compiled.create_infer_request()
     tensor = ov.Tensor(image, shared_memory=True)
     request.set_input_tensor(tensor)
@@ -68,9 +68,7 @@ def openvino(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run
     return request.infer, read
 
 
-def torch(
-    spec: dict[str, Any], image: np.ndarray, folder: Path, compiled: bool = False
-) -> tuple[Run, Read]:
+def torch(spec: Spec, image: np.ndarray, compiled: bool = False) -> tuple[Run, Read]:
     """Channels last, eager, under inference mode."""
     import torch as framework
 
@@ -96,26 +94,33 @@ def torch(
     return run, lambda result: [output.numpy() for output in result]
 
 
-def torch_compile(spec: dict[str, Any], image: np.ndarray, folder: Path) -> tuple[Run, Read]:
+def torch_compile(spec: Spec, image: np.ndarray) -> tuple[Run, Read]:
     """The same through torch.compile with frozen weights."""
-    return torch(spec, image, folder, compiled=True)
+    return torch(spec, image, compiled=True)
 
 
 KINDS = {
     f.__name__: f for f in (plugrt, onnxruntime, openvino, torch, torch_compile)
 }  # fmt: skip
+PACKAGES = {"torch_compile": "torch"}
+"""What a kind imports, where it is not called like that."""
 
 
-def serve(spec: dict[str, Any]) -> None:
+def serve(spec: Spec) -> None:
     """Load, then answer until standard input ends."""
-    folder = Path(spec["folder"])
-    image = np.load(folder / "image.npy")
+    image = np.load(spec["image"])
+    kind = spec["kind"]
     clock = time.perf_counter
-    start = clock()
-    run, read = KINDS[spec["kind"]](spec, image, folder)
-    loaded = clock() - start
+    begin = clock()
+    import_module(PACKAGES.get(kind, kind))
+    imported = clock()
+    run, read = KINDS[kind](spec, image)
+    loaded = clock()
     result = run()
-    _answer({"load_seconds": loaded, "first_call_seconds": clock() - start - loaded})
+    answer({
+        "import_seconds": imported - begin, "load_seconds": loaded - imported,
+        "first_call_seconds": clock() - loaded,
+    })  # fmt: skip
     for line in sys.stdin:
         request, _, argument = line.strip().partition(" ")
         if request == "run":
@@ -124,12 +129,12 @@ def serve(spec: dict[str, Any]) -> None:
                 start = clock()
                 result = run()
                 times.append(clock() - start)
-            _answer(times)
+            answer(times)
         elif request == "outputs":
             np.savez(argument, *read(result))
-            _answer(True)
+            answer(True)
         else:
-            _answer(_peak_memory())
+            answer(_peak_memory())
 
 
 def _peak_memory() -> int:
@@ -139,7 +144,8 @@ def _peak_memory() -> int:
     return int(found.split()[1]) * 1024
 
 
-def _answer(value: object) -> None:
+def answer(value: object) -> None:
+    """One line for the process that asked."""
     print(json.dumps(value), flush=True)
 
 

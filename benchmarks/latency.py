@@ -1,201 +1,186 @@
 """Latency against the peers on the cells of cells.toml: python -m benchmarks.latency --json FILE
 
-Every engine runs in a process of its own; they take turns block by block.
+Every engine runs in a process of its own; they take turns, until the best peer's ratio to plugrt
+is known well enough. Results are written cell by cell; --resume leaves out cells that the file
+has already, of the same machine and versions. --prepare measures nothing: it tunes plugrt's plans
+and fills torch's cache of compiled code, so that measuring takes less time.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from importlib.util import find_spec
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from benchmarks.alternating import ratio
-from benchmarks.cells import Cell, all_cells
+from benchmarks.cells import Cell, all_cells, select
+from benchmarks.engine_process import OURS, EngineError, EngineProcess, installed, ready_plan
 from benchmarks.machine import describe
 from benchmarks.nets import NETS
-from benchmarks.nets.to_onnx import to_onnx
-from benchmarks.suite import REPOSITORY
+from benchmarks.prepared import PreparedFiles
+from benchmarks.results_file import ResultsFile, starts_anew
+from benchmarks.rounds import Effort, alternate, peer_by_ours
 
-OURS = "plugrt"
-BLOCK_SECONDS = 0.1
-"""A turn lasts about as long, and three calls at least."""
-
-REST = 0.02
-"""Seconds between turns, in which the threads of the last contestant go to sleep."""
-
-LEAST_ROUNDS = 10
-
-MODULES = {"torch_compile": "torch"}
+COMPILED = "torch_compile"
 
 
-class Contestant:
-    """A process that runs one engine."""
-
-    def __init__(self, cell: Cell, kind: str, folder: Path) -> None:
-        spec = json.dumps({**cell.as_dict(), "kind": kind, "folder": str(folder)})
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contestant", spec], cwd=REPOSITORY, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        self.kind = kind
-        self.start: dict[str, float] = self._read()
-        self.block = 1
-        self.block = max(3, min(1000, int(BLOCK_SECONDS / np.median(self.run(5)))))
-
-    def run(self, calls: int | None = None) -> list[float]:
-        """Seconds of each call."""
-        times: list[float] = self._ask(f"run {calls or self.block}")
-        return times
-
-    def outputs(self, file: Path) -> list[np.ndarray]:
-        """The results of the last call."""
-        self._ask(f"outputs {file}")
-        with np.load(file) as found:
-            return [found[name] for name in found.files]
-
-    def peak_memory(self) -> int:
-        """Bytes of the resident set at its largest."""
-        return int(self._ask("memory"))
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
-
-    def _ask(self, request: str) -> Any:
-        stdin = self._process.stdin
-        if stdin is None:
-            raise RuntimeError("the process has no standard input")
-        stdin.write(request + "\n")
-        stdin.flush()
-        return self._read()
-
-    def _read(self) -> Any:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            told = self._process.stderr.read() if self._process.stderr else ""
-            raise RuntimeError(f"{self.kind} failed: {told[-2000:]}")
-        return json.loads(line)
+def measure(cell: Cell, effort: Effort, tune_time: float | None = None) -> dict[str, Any]:
+    """One cell: medians, ratios, rounds and errors. Raises EngineError when plugrt fails, or
+    every peer; a single one is named under `failed`."""
+    ready_plan(cell, tune_time=tune_time)
+    expected = _expected(cell)
+    with _started(cell, [OURS, *installed(cell.peers)]) as (contestants, failed):
+        ours, *peers = contestants
+        turns = alternate(ours, peers, effort)
+        return {
+            **cell.as_dict(),
+            "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+            "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in turns.items()},
+            "rounds": {kind: len(times) for kind, times in turns.items()},
+            "peer_by_ours": {k: r.as_dict() for k, r in peer_by_ours(turns, OURS).items()},
+            "relative_error": {c.kind: _error(c, expected) for c in contestants},
+            "failed": failed,
+        }
 
 
-def measure(cell: Cell, seconds: float) -> dict[str, Any]:
-    """One cell: medians, ratios, errors, memory, and the times of building and loading."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        recipe = NETS[cell.net]()
-        np.save(folder / "image.npy", recipe.image(cell.batch))
-        (folder / "model.onnx").write_bytes(to_onnx(recipe, cell.batch).SerializeToString())
-        built = _build(cell, folder)
-        kinds = [OURS, *(p for p in cell.peers if find_spec(MODULES.get(p, p)) is not None)]
-        contestants: list[Contestant] = []
-        try:
-            contestants += [Contestant(cell, kind, folder) for kind in kinds]
-            times = _alternate(contestants, seconds)
-            expected = _expected(cell, folder)
-            return {
-                **cell.as_dict(),
-                "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in times.items()},
-                "peer_by_ours": {
-                    kind: ratio(times[kind], times[OURS]).as_dict() for kind in kinds[1:]
-                },
-                "relative_error": {c.kind: _error(c, folder, expected) for c in contestants},
-                "peak_memory_bytes": {c.kind: c.peak_memory() for c in contestants},
-                "load_seconds": {
-                    c.kind: round(sum(c.start.values()), 4) for c in contestants
-                },
-                "build_seconds": built,
-            }
-        finally:
-            for contestant in contestants:
-                contestant.close()
-
-
-def _build(cell: Cell, folder: Path) -> dict[str, float]:
-    spec = json.dumps({**cell.as_dict(), "folder": str(folder)})
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.builder", spec], cwd=REPOSITORY, check=True,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout)
-    return {name: round(value, 3) for name, value in found.items()}
-
-
-def _alternate(contestants: Sequence[Contestant], seconds: float) -> dict[str, np.ndarray]:
-    """Medians of the contestants' turns; every second round in reverse order."""
-    medians: dict[str, list[float]] = {c.kind: [] for c in contestants}
-    order = list(contestants)
-    end = time.perf_counter() + seconds
-    rounds = 0
-    while time.perf_counter() < end or rounds < LEAST_ROUNDS:
-        for contestant in order:
-            contestant.run(1)  # wakes its threads and brings back its weights
-            medians[contestant.kind].append(float(np.median(contestant.run())))
-            time.sleep(REST)
-        order.reverse()
-        rounds += 1
-    return {kind: np.array(values) for kind, values in medians.items()}
-
-
-def _expected(cell: Cell, folder: Path) -> list[np.ndarray]:
-    """The outputs in float32, by ONNX Runtime."""
-    reference = Contestant(
-        Cell(cell.net, cell.batch, cell.threads, "fp32", ()), "onnxruntime", folder
-    )
+@contextmanager
+def _started(
+    cell: Cell, kinds: Sequence[str]
+) -> Iterator[tuple[list[EngineProcess], dict[str, str]]]:
+    """Contestants that load at the same time, plugrt first, and what became of others."""
+    all_of_them: list[EngineProcess] = []
+    ready: list[EngineProcess] = []
+    failed: dict[str, str] = {}
     try:
-        return reference.outputs(folder / "expected.npz")
+        for kind in kinds:
+            all_of_them.append(EngineProcess(cell, kind))
+        for contestant in all_of_them:
+            try:
+                contestant.wait()
+            except EngineError as failure:
+                if contestant.kind == OURS:
+                    raise
+                failed[contestant.kind] = str(failure)[-300:]
+                contestant.close()
+            else:
+                ready.append(contestant)
+        if len(ready) < 2:
+            raise EngineError(f"{cell.name}: no peer runs: {failed}")
+        yield ready, failed
     finally:
-        reference.close()
+        for contestant in all_of_them:
+            contestant.close()
 
 
-def _error(contestant: Contestant, folder: Path, expected: Sequence[np.ndarray]) -> float:
+def _expected(cell: Cell) -> list[np.ndarray]:
+    """The outputs in float32, by ONNX Runtime."""
+    file = PreparedFiles(cell).expected
+    if not file.exists():
+        reference = EngineProcess(Cell(cell.net, cell.batch, 2, "fp32", ()), "onnxruntime")
+        try:
+            reference.wait()
+            reference.outputs(file)
+        finally:
+            reference.close()
+    with np.load(file) as found:
+        return [found[name] for name in found.files]
+
+
+def _error(contestant: EngineProcess, expected: Sequence[np.ndarray]) -> float:
     """The norm of the difference by that of the expected output, for the worst output."""
-    found = contestant.outputs(folder / f"{contestant.kind}.npz")
+    with TemporaryDirectory() as folder:
+        found = contestant.outputs(Path(folder, "outputs.npz"))
     return max(
         float(np.linalg.norm(mine - wanted) / np.linalg.norm(wanted))
         for mine, wanted in zip(found, expected, strict=True)
     )
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
-    parser.add_argument("--nets", nargs="+", choices=sorted(NETS))
+def prepare(cell: Cell, tune_time: float | None = None) -> None:
+    """Plans and compiled code of a cell, so that measuring it begins sooner."""
+    ready_plan(cell, tune_time=tune_time)
+    _expected(cell)
+    for kind in installed(tuple(p for p in cell.peers if p == COMPILED)):
+        contestant = EngineProcess(cell, kind)
+        try:
+            contestant.wait()
+        finally:
+            contestant.close()
+
+
+def main() -> int:
+    """Command line; status 1 when a cell failed."""
+    options = _options()
+    cells = select(
+        options.nets, options.batches, options.threads, options.precisions, options.peers
+    )
+    machine = describe("onnxruntime", "openvino", "torch", "onednn-cpu-gomp")
+    anew = starts_anew(options) and not options.prepare
+    results = ResultsFile(options.json, machine, list(all_cells()), anew=anew)
+    effort = Effort(seconds=options.seconds)
+    if options.retune:
+        for cell in cells:
+            PreparedFiles(cell).forget_times()
+    failed = 0
+    for number, cell in enumerate(cells, 1):
+        if options.resume and not options.prepare and cell in results:
+            continue
+        start = time.perf_counter()
+        try:
+            if options.prepare:
+                prepare(cell, options.tune_time)
+                told = "prepared"
+            else:
+                row = measure(cell, effort, options.tune_time)
+                results.put(row)
+                told = _summary(row)
+        except EngineError as failure:
+            failed += 1
+            told = str(failure)
+        took = time.perf_counter() - start
+        print(f"{number}/{len(cells)} {cell.name} ({took:.0f} s): {told}", flush=True)
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.latency", description=(__doc__ or "").partition(":")[0]
+    )
+    parser.add_argument("--nets", "--only", nargs="+", choices=sorted(NETS))
     parser.add_argument("--batches", nargs="+", type=int)
     parser.add_argument("--threads", nargs="+", type=int)
     parser.add_argument("--precisions", nargs="+")
     parser.add_argument("--peers", nargs="+", help="only these")
-    parser.add_argument("--seconds", type=float, default=10.0, help="per cell")
-    parser.add_argument("--json", type=Path, help="write the results here")
-    options = parser.parse_args()
-    chosen = [
-        Cell(c.net, c.batch, c.threads, c.precision,
-             tuple(p for p in c.peers if not options.peers or p in options.peers))
-        for c in all_cells()
-        if c.net in (options.nets or NETS)
-        and c.batch in (options.batches or (c.batch,))
-        and c.threads in (options.threads or (c.threads,))
-        and c.precision in (options.precisions or (c.precision,))
-    ]  # fmt: skip
-    machine = describe("onnxruntime", "openvino", "torch", "onednn-cpu-gomp")
-    cells: list[dict[str, Any]] = []
-    for cell in chosen:
-        cells.append(measure(cell, options.seconds))
-        best = min(cells[-1]["peer_by_ours"].items(), key=lambda item: item[1]["value"])
-        print(f"{cell.net} b{cell.batch} t{cell.threads} {cell.precision}: "
-              f"{cells[-1]['median_ms']} best peer {best[0]} {best[1]}", flush=True)  # fmt: skip
-        if options.json:
-            result = {"machine": machine, "cells": cells}
-            options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    parser.add_argument("--seconds", type=float, default=Effort.seconds,
+                        help="of turns per cell, at most (default %(default)g); rounds that are "
+                        "needed come on top where calls are slow")  # fmt: skip
+    parser.add_argument("--resume", action="store_true",
+                        help="leave out cells that the file of --json has already")  # fmt: skip
+    parser.add_argument("--prepare", action="store_true",
+                        help="build plans and compile for torch, measure nothing")  # fmt: skip
+    parser.add_argument("--retune", action="store_true",
+                        help="forget the times that plugrt's plans of these nets were tuned by")
+    parser.add_argument("--tune-time", type=float, metavar="S",
+                        help="tune each plan for so long at most (default: as long as it takes)")
+    parser.add_argument("--json", type=Path, help="write the results here, cell by cell")
+    return parser.parse_args()
+
+
+def _summary(row: dict[str, Any]) -> str:
+    best, found = min(row["peer_by_ours"].items(), key=lambda item: float(item[1]["value"]))
+    times = ", ".join(f"{kind} {ms:.3f}" for kind, ms in row["median_ms"].items())
+    return (
+        f"{times} ms; {best} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] in "
+        f"{row['rounds'][best]} rounds"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import peer_tables
 from benchmarks.arena import LIMIT as ARENA_LIMIT
 from benchmarks.detection_table import detection_overhead
 from benchmarks.markdown import code, count, paragraph, table
@@ -78,74 +78,6 @@ def _section(measurement: Measurement, result: Result | None) -> Blocks:
 
 
 # ---- sections -----------------------------------------------------------------------------
-
-
-def latency(result: Result) -> Blocks:
-    """Against the peers, cell by cell, and the geometric mean by precision."""
-    peers = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "torch": "torch",
-             "torch_compile": "torch compiled"}  # fmt: skip
-    present = [p for p in peers if any(p in cell["median_ms"] for cell in result["cells"])]
-    rows, means = [], []
-    by_precision: dict[str, list[Mapping[str, float]]] = {}
-    for cell in result["cells"]:
-        median, ratios = cell["median_ms"], cell["peer_by_ours"]
-        peer = min(ratios, key=lambda name: ratios[name]["value"])
-        best = ratios[peer]
-        by_precision.setdefault(cell["precision"], []).append(best)
-        rows.append([
-            cell["net"], cell["batch"], cell["threads"], cell["precision"],
-            f"{median['plugrt']:.3f}",
-            *(f"{median[name]:.3f}" if name in median else "" for name in present),
-            f"{best['value']:.3f}", _interval(best), f"**{_ahead(best)}**",
-            f"{cell['relative_error']['plugrt']:.1e}", f"{cell['relative_error'][peer]:.1e}",
-        ])  # fmt: skip
-    for precision, found in by_precision.items():
-        mean = math.exp(sum(math.log(best["value"]) for best in found) / len(found))
-        behind = sum(best["high"] < 1 for best in found)
-        means.append([precision, len(found), f"**{mean:.3f}**", behind])
-    head = (
-        "net", "batch", "threads", "precision", "plugrt ms", *(f"{peers[p]} ms" for p in present),
-        "best peer / plugrt", "95 % interval", "plugrt is", "error", "error of that peer",
-    )  # fmt: skip
-    return (
-        paragraph(
-            "Each net is built from one seed by the network API and, with equal weights, as ONNX",
-            "and for torch. Every engine has a process of its own; they take turns. The ratio is",
-            "the best peer's time by plugrt's, so above 1 plugrt is faster. The error is the norm",
-            "of the difference to ONNX Runtime's float32 output by its norm, for the worst output.",
-        ),
-        table(head, rows),
-        "Geometric means of best peer / plugrt, and cells whose interval lies below 1:",
-        table(("precision", "cells", "geometric mean", "behind"), means),
-        "Memory and preparation of the same runs:",
-        table(
-            ("net", "batch", "threads", "precision", "peak MiB plugrt",
-             *(f"{peers[p]}" for p in present), "load s plugrt", *(f"{peers[p]}" for p in present),
-             "build s tuned", "from timing cache"),
-            [_preparation(cell, present) for cell in result["cells"]],
-        ),
-    )  # fmt: skip
-
-
-def _preparation(cell: Mapping[str, Any], present: Sequence[str]) -> list[object]:
-    """Peak memory, time to the first result, and the times of the build."""
-    memory, load, build = (
-        cell[name] for name in ("peak_memory_bytes", "load_seconds", "build_seconds")
-    )
-    names = ["plugrt", *present]
-    return [
-        cell["net"], cell["batch"], cell["threads"], cell["precision"],
-        *(f"{memory[n] / 2**20:.0f}" if n in memory else "" for n in names),
-        *(f"{load[n]:.2f}" if n in load else "" for n in names),
-        f"{build['tuned']:.1f}", f"{build['from_timing_cache']:.1f}",
-    ]  # fmt: skip
-
-
-def _ahead(best: Mapping[str, float]) -> str:
-    """What an interval of peer / plugrt shows."""
-    if best["low"] > 1:
-        return "ahead"
-    return "behind" if best["high"] < 1 else "even"
 
 
 def plugin_tax(result: Result) -> Blocks:
@@ -243,10 +175,13 @@ def arena(result: Result) -> Blocks:
 
 
 SECTIONS: Mapping[str, tuple[str, Callable[[Result], Blocks]]] = {
-    "latency": ("Latency against the peers", latency),
+    "latency": ("Latency against the peers", peer_tables.latency),
+    "throughput": ("Throughput against the peers", peer_tables.throughput),
+    "memory": ("Peak memory against the peers", peer_tables.memory),
+    "preparation": ("Building and loading", peer_tables.preparation),
     "plugin_tax": ("What a plug-in costs", plugin_tax),
     "interpreter_share": ("No Python per layer", interpreter_share),
-    "arena": ("Memory", arena),
+    "arena": ("The arena of a plan", arena),
     "detection_overhead": ("Pictures and boxes beside the network", detection_overhead),
 }
 

@@ -19,6 +19,9 @@ class Measurement:
     needs_data: bool = False
     """Whether PLUGRT_DATA must name the folder of models and pictures."""
 
+    is_resumable: bool = False
+    """Whether `--resume` leaves out what the results file has already."""
+
     @property
     def file(self) -> str:
         """Name of the results file."""
@@ -32,7 +35,10 @@ class Measurement:
 
 
 MEASUREMENTS = (
-    Measurement("latency", ("--seconds", "10")),
+    Measurement("latency", is_resumable=True),
+    Measurement("throughput", is_resumable=True),
+    Measurement("memory", is_resumable=True),
+    Measurement("preparation", is_resumable=True),
     Measurement("plugin_tax", ("--seconds", "120"), needs_data=True),
     Measurement("interpreter_share"),
     Measurement("arena"),

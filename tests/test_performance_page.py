@@ -32,9 +32,6 @@ def cell(net: str, ratio: dict[str, float]) -> dict[str, Any]:
         "relative_error": {"plugrt": 1.5e-6, "onnxruntime": 0.0, "torch": 2e-6},
         "median_ms": {"plugrt": 2.5, "onnxruntime": 3.25, "torch": 9.0},
         "peer_by_ours": {"onnxruntime": ratio, "torch": interval(3.6, 3.5, 3.7)},
-        "peak_memory_bytes": {"plugrt": 2**20, "onnxruntime": 2**21, "torch": 2**22},
-        "load_seconds": {"plugrt": 0.01, "onnxruntime": 0.02, "torch": 0.03},
-        "build_seconds": {"tuned": 1.25, "from_timing_cache": 0.5},
     }  # fmt: skip
 
 
@@ -46,6 +43,35 @@ LATENCY = {
         cell("slow", interval(0.8, 0.75, 0.9999)),
     ],
 }
+THROUGHPUT = {
+    "machine": MACHINE,
+    "cells": [
+        {"net": "quick", "batch": 1, "threads": 1, "precision": "bf16",
+         "images_per_second": {"plugrt": 120.0, "onnxruntime": 100.0, "openvino": 125.0},
+         "ours_by_peer": {"onnxruntime": interval(1.2, 1.1, 1.3),
+                          "openvino": interval(0.96, 0.95, 0.97)}},
+    ],
+}  # fmt: skip
+PEAKS = {
+    "machine": MACHINE,
+    "cells": [
+        {"net": net, "batch": 8, "threads": 2, "precision": "fp32",
+         "peak_bytes": {"plugrt": 9 * 2**20, "plugrt_low": low * 2**20, "onnxruntime": 2**23,
+                        "openvino": 2**24}}
+        for net, low in (("lean", 8), ("fat", 9))
+    ],
+}  # fmt: skip
+PREPARATION = {
+    "machine": MACHINE,
+    "cells": [
+        {"net": "quick", "batch": 1, "threads": 2, "precision": "fp32",
+         "build_seconds": {"untuned": 0.25, "tuned": 12.0, "from_timing_cache": 0.5},
+         "start_seconds": {
+             "plugrt": {"import": 0.1, "load": 0.075, "first_call": 0.025},
+             "openvino": {"import": 0.2, "load": 0.5, "first_call": 0.012},
+         }},
+    ],
+}  # fmt: skip
 SHARE = {
     "machine": {**MACHINE, "cores": 1},
     "rows": [
@@ -139,21 +165,31 @@ def test_without_results_nothing_has_been_measured(report: ModuleType, tmp_path:
 def test_verdicts_follow_from_the_intervals(report: ModuleType, tmp_path: Path) -> None:
     put(tmp_path, latency=LATENCY)
     page = report.page(tmp_path)
-    latency, _, preparation = page.partition("Memory and preparation")
-    assert row(latency, "quick") == [
+    assert row(page, "quick") == [
         "quick", "1", "2", "fp32", "2.500", "3.250", "9.000", "1.250", "1.0001 to 1.3000",
         "**ahead**", "1.5e-06", "0.0e+00",
     ]  # fmt: skip
-    assert row(latency, "alike")[9] == "**even**"
-    assert row(latency, "slow")[9] == "**behind**"
-    assert row(latency, "fp32") == ["fp32", "3", "**1.000**", "1"]
-    assert row(preparation, "quick")[4:] == [
-        "1", "2", "4", "0.01", "0.02", "0.03", "1.2", "0.5"
-    ]  # fmt: skip
+    assert row(page, "alike")[9] == "**even**"
+    assert row(page, "slow")[9] == "**behind**"
+    assert row(page, "fp32") == ["fp32", "3", "**1.000**", "1", "1"]
     assert "Abacus 9, 2 cores, 8.0 GiB of memory, avx2; Linux 1, Python 3.10.0" in page
     assert "Versions: plugrt 0.1.0, peer 7." in page
-    assert "python -m benchmarks.latency --seconds 10 --json benchmarks/results/" in page
+    assert "python -m benchmarks.latency --json benchmarks/results/" in page
     assert page.count("Not measured yet.") == len(report.MEASUREMENTS) - 1
+
+
+def test_throughput_memory_and_preparation(report: ModuleType, tmp_path: Path) -> None:
+    put(tmp_path, throughput=THROUGHPUT, memory=PEAKS, preparation=PREPARATION)
+    page = report.page(tmp_path)
+    assert row(page, "quick | bf16")[2:] == [
+        "120.0", "100.0", "125.0", "0.960", "0.9500 to 0.9700", "**behind**"
+    ]  # fmt: skip
+    assert row(page, "lean")[4:] == ["9", "8", "8", "16", "yes"]
+    assert row(page, "fat")[8] == "**no**"
+    _, _, times = page.partition("Seconds of building")
+    builds, _, starts = times.partition("Milliseconds of loading")
+    assert row(builds, "quick")[2:] == ["0.25", "12.00", "0.50"]
+    assert row(starts, "quick")[2:] == ["75", "500", "25", "12"]
 
 
 def test_tax_is_told_with_its_control(report: ModuleType, tmp_path: Path) -> None:
@@ -179,7 +215,7 @@ def test_shares_and_arenas(report: ModuleType, tmp_path: Path) -> None:
     assert row(page, "neat")[3:] == ["1,150", "1,000", "1.150", "yes"]
     assert row(page, "wide")[5:] == ["1.200", "**no**"]
     assert "- No Python per layer: Abacus 9, 1 core," in page
-    assert "- Memory: Abacus 9, 2 cores," in page
+    assert "- The arena of a plan: Abacus 9, 2 cores," in page
 
 
 def test_shares_of_a_detection(report: ModuleType, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_plan(small_plan, tmp_path, succeeds):
     assert latency["seconds"] >= 0.05
     assert found["memory"]["arena"] >= found["memory"]["live_maximum"] > 0
     assert found["memory"]["packed_weights"] > 0
-    assert found["memory"]["process_peak"] > 2**20
+    assert found["memory"]["peak_of_running"] > 2**23  # Python and NumPy alone
     assert sum(layer["seconds"] for layer in found["layers"]) > 0
     assert f"{latency['median'] * 1e3:.3f} ms" in printed
     assert "conv1" in printed

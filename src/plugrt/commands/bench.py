@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import plugrt
@@ -27,10 +28,11 @@ from .command_parser import Subparsers, UsageError
 from .concrete_shapes import choose_sizes, input_shapes
 from .files import check_target, write_text
 from .layer_times import print_layer_times
-from .measurement import measure, measure_pool, peak_memory, random_inputs
+from .measurement import measure, measure_pool, random_inputs
 from .models import add_parser_options, given_parser_options, read_model
 from .plan_description import weight_bytes
 from .plans import load_plan
+from .running_memory import peak_of_running
 from .tuning_progress import tuning_progress
 
 DEFAULT_SECONDS = 3.0
@@ -101,7 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
     if source.config is not None and not arguments.no_comparison:
         with source.engine(UNOPTIMISED) as engine:
             result["unoptimised"], _ = _measured(engine, arguments)
-    result["memory"]["process_peak"] = peak_memory()
     if times:
         result["layers"] = [asdict(time) for time in times]
     if arguments.json is not None:
@@ -164,6 +165,7 @@ def _measured(
         latency = measure(context, inputs, arguments.seconds)
         times = context.profile(inputs) if layers else []
         plan = context.recording(shapes).plan
+        peak = _peak(engine, arguments, context.threads, sizes)
         result = {
             "precision": engine.info.precision,
             "threads": context.threads,
@@ -176,9 +178,20 @@ def _measured(
                 "live_maximum": plan.live_maximum,
                 "weights": weight_bytes(engine),
                 "packed_weights": engine.packed_bytes,
+                "peak_of_running": peak,
             },
         }
     return result, times
+
+
+def _peak(
+    engine: Engine, arguments: argparse.Namespace, threads: int, sizes: Mapping[str, int]
+) -> int | None:
+    """What loading the plan and running it takes in a process that does nothing else."""
+    with TemporaryDirectory() as folder:
+        plan = Path(folder, "model.plan")
+        engine.save(plan)
+        return peak_of_running(plan, threads, sizes, arguments.seed)
 
 
 def _pool(source: _Source, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,9 +91,3 @@ def measure_pool(
         runs = sum(1 for _ in pool.map(inputs for _ in calls))
         runs += sum(1 for _ in pool.map([inputs] * max(LEAST_RUNS - runs, 0)))
         return PoolRate(pool.contexts, threads, runs, time.perf_counter() - start)
-
-
-def peak_memory() -> int:
-    """The most bytes that this process has held in memory."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
