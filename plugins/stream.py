@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import PluginError
 from .graph import Graph
 from .tensor import Array, TensorView
+
+if TYPE_CHECKING:
+    from .native.cuda import CudaKernel
 
 Argument = int | float | TensorView | Sequence[int] | Sequence[float]
 
@@ -31,7 +34,7 @@ class Kernel:
         self.address = address
         self.name = name
         self.keep = keep
-        self._codes = _parse(layout)
+        self._codes = parse_layout(layout)
         text = "".join("0QIIQ" if code == "T" else f"{count}{code}" for count, code in self._codes)
         self._struct = struct.Struct("@" + text + "0Q")
 
@@ -54,7 +57,8 @@ class Kernel:
             raise PluginError(f"arguments of kernel {self.name!r} do not fit: {error}") from None
 
 
-def _parse(layout: str) -> list[tuple[int, str]]:
+def parse_layout(layout: str) -> list[tuple[int, str]]:
+    """(count, letter) of every argument. Raises PluginError for an unknown letter."""
     codes: list[tuple[int, str]] = []
     digits = ""
     for character in layout:
@@ -97,6 +101,8 @@ class Stream(ABC):
     device: str
     thread_count: int
     store: WeightStore
+    ordinal: int = 0
+    """Which of the device's processors: 1 is the second GPU."""
 
     def launch(self, kernel: Kernel, *arguments: Argument) -> None:
         """Append one kernel with its arguments; they are copied."""
@@ -104,7 +110,10 @@ class Stream(ABC):
 
     @abstractmethod
     def launch_raw(self, address: int, arguments: bytes, keep: object = None) -> None:
-        """Append a kernel by address with a ready argument block (for authors with own structs)."""
+        """Append a kernel by address with a ready argument block (for authors with own structs).
+
+        The ABI of plugrt_kernel.h is the CPU's; on device "cuda" use `launch_grid`.
+        """
 
     @abstractmethod
     def keep(self, resource: object) -> None:
@@ -155,3 +164,44 @@ class Stream(ABC):
         `carried` pair (from, to) is copied, and of each `stacked` pair (element, all) the
         element is copied to row `run` of all. `count` (int64) receives the number of runs.
         """
+
+    # ---- on device "cuda"; the others refuse -------------------------------------------------
+
+    @property
+    def handle(self) -> int:
+        """The CUstream that is being captured, as a number: what cuDNN, CuPy, Triton and
+        cuda.core take. Launch on no other stream, and wait for nothing.
+
+        Raises PluginError on a device without such streams.
+        """
+        raise self._without_cuda("handle")
+
+    def address(self, view: TensorView) -> int:
+        """The device address of a tensor's first element, valid in this recording alone.
+
+        The core calls `enqueue` again for other addresses. Raises PluginError on a device
+        whose tensors have addresses only at a replay.
+        """
+        raise self._without_cuda("address()")
+
+    def launch_grid(
+        self,
+        kernel: CudaKernel,
+        grid: Sequence[int],
+        block: Sequence[int],
+        *arguments: Argument,
+        shared_bytes: int = 0,
+    ) -> None:
+        """Append a CUDA kernel; grid and block have one to three sizes.
+
+        A grid with a size 0 launches nothing. `shared_bytes` is dynamic shared memory, up to the
+        device's limit per block. Raises PluginError for arguments that do not fit the kernel's
+        layout and on devices without CUDA, DeviceError for a launch that the GPU cannot do.
+        """
+        raise self._without_cuda("launch_grid()")
+
+    def _without_cuda(self, what: str) -> PluginError:
+        return PluginError(
+            f"a stream of device {self.device!r} has no {what}; look at `stream.device` and leave "
+            "'cuda' out of the layer's `devices` unless it records CUDA kernels"
+        )

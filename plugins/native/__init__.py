@@ -7,6 +7,7 @@ to them; each is imported when first used:
 - `onednn`: primitives of oneDNN as commands of a recording;
 - `pointwise`: scalar expressions, run as one vectorised pass;
 - `copying`: strided copies, transposes and reformats;
+- `cuda`: CUDA kernels of one's own, cuDNN, cuBLASLt, what GPUs are there;
 - `cpu`: processor features and the OpenMP threads that all kernels share.
 
 Importing this package always works. Where the compiled extension or oneDNN is missing, using
@@ -24,11 +25,12 @@ from typing import TYPE_CHECKING
 from ._extension import extension_available, kernel_address
 
 if TYPE_CHECKING:
-    from . import copying, cpu, onednn, pointwise
+    from . import copying, cpu, cuda, onednn, pointwise
 
 __all__ = [
     "copying",
     "cpu",
+    "cuda",
     "extension_available",
     "include_dir",
     "kernel_address",
@@ -43,6 +45,6 @@ def include_dir() -> Path:
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in ("copying", "cpu", "onednn", "pointwise"):
+    if name in ("copying", "cpu", "cuda", "onednn", "pointwise"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,85 @@
+"""Graph nodes that run their body if, or while, a value on the device says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from ....plugins import DeviceError
+from ....plugins.native.cuda import Context, driver_version
+from ....plugins.native.cuda.driver_calls import call
+from ....plugins.native.cuda.packages import driver
+from .events import DeviceStream
+
+OLDEST_DRIVER = (12, 4)
+
+
+def require_conditional_nodes() -> None:
+    """Raise DeviceError where the driver has none."""
+    found = driver_version()
+    if found < OLDEST_DRIVER or not hasattr(driver(), "cuGraphConditionalHandleCreate"):
+        raise DeviceError(
+            f"control flow on the GPU needs conditional graph nodes, which CUDA has from "
+            f"{'.'.join(map(str, OLDEST_DRIVER))} on; the driver supports "
+            f"{'.'.join(map(str, found))}: install a newer one, or build for the device 'cpu'"
+        )
+
+
+def add_conditional(
+    context: Context, parent: DeviceStream, repeats: bool, set_first: Callable[[int], None],
+    body: Callable[[DeviceStream, int], None],
+) -> None:  # fmt: skip
+    """Append a node to the captured stream `parent`.
+
+    `set_first(handle)` records on `parent` what decides whether the body runs at all,
+    `body(stream, handle)` records the body on a stream of its own; with `repeats` it runs until
+    it has set the handle to 0. Raises DeviceError where the driver lacks such nodes.
+    """
+    require_conditional_nodes()
+    module = driver()
+    graph, _ = _captured(parent)
+    handle = call("cuGraphConditionalHandleCreate", graph, context.handle, 0, 0)
+    set_first(int(handle))
+    graph, dependencies = _captured(parent)
+    kinds = module.CUgraphConditionalNodeType
+    parameters = module.CUgraphNodeParams()
+    parameters.type = module.CUgraphNodeType.CU_GRAPH_NODE_TYPE_CONDITIONAL
+    parameters.conditional.handle = handle
+    parameters.conditional.type = (
+        kinds.CU_GRAPH_COND_TYPE_WHILE if repeats else kinds.CU_GRAPH_COND_TYPE_IF
+    )
+    parameters.conditional.size = 1
+    parameters.conditional.ctx = context.handle
+    edges = () if _has_plain_edges() else (None,)
+    node = call("cuGraphAddNode", graph, dependencies, *edges, len(dependencies), parameters,
+                what="adding control flow to a graph")  # fmt: skip
+    replace = module.CUstreamUpdateCaptureDependencies_flags.CU_STREAM_SET_CAPTURE_DEPENDENCIES
+    call("cuStreamUpdateCaptureDependencies", parent.cuda, [node], *edges, 1, int(replace))
+    inner = parameters.conditional.phGraph_out[0]
+    _capture_into(inner, context, lambda own: body(own, int(handle)))
+
+
+def _capture_into(graph: Any, context: Context, body: Callable[[DeviceStream], None]) -> None:
+    own = DeviceStream(context)
+    mode = driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+    call("cuStreamBeginCaptureToGraph", own.cuda, graph, None, None, 0, mode)
+    try:
+        body(own)
+    except BaseException:
+        driver().cuStreamEndCapture(own.cuda)
+        raise
+    call("cuStreamEndCapture", own.cuda, what="recording a body for the GPU")
+
+
+def _captured(stream: DeviceStream) -> tuple[Any, list[Any]]:
+    """The graph that a stream is captured into, and the nodes that the next one depends on."""
+    found = call("cuStreamGetCaptureInfo", stream.cuda)
+    return found[2], list(found[3] or [])
+
+
+@cache
+def _has_plain_edges() -> bool:
+    """Whether the bindings are of CUDA 12, whose calls take no data of edges."""
+    text = driver().cuGraphAddNode.__doc__ or ""
+    return "dependencyData" not in text.partition("\n")[0]

@@ -1,0 +1,153 @@
+"""cuBLASLt, bound without a compiler.
+
+Names and numbers are those of cublasLt.h (NVIDIA cuBLAS documentation, "Using the cuBLASLt API").
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from functools import cache
+from typing import Any, cast
+
+from cffi import FFI
+
+from ....errors import DeviceError
+from ..devices import Context, current_context
+from ..devices import unavailable_reason as no_gpu_reason
+from ..driver_calls import CudaError
+from ..libraries import library_path, text_of
+
+ffi = FFI()
+ffi.cdef("""
+    typedef void *cublasLtHandle_t;
+    typedef void *cublasLtMatmulDesc_t;
+    typedef void *cublasLtMatrixLayout_t;
+    typedef void *cublasLtMatmulPreference_t;
+    typedef struct { uint64_t data[8]; } cublasLtMatmulAlgo_t;
+    typedef struct {
+        cublasLtMatmulAlgo_t algo;
+        size_t workspaceSize;
+        int state;
+        float wavesCount;
+        int reserved[4];
+    } cublasLtMatmulHeuristicResult_t;
+    size_t cublasLtGetVersion(void);
+    const char *cublasLtGetStatusString(int status);
+    int cublasLtCreate(cublasLtHandle_t *handle);
+    int cublasLtDestroy(cublasLtHandle_t handle);
+    int cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, int compute, int scale);
+    int cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc);
+    int cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, int attribute,
+                                       const void *value, size_t size);
+    int cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, int type, uint64_t rows,
+                                   uint64_t columns, int64_t leading);
+    int cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout);
+    int cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, int attribute,
+                                         const void *value, size_t size);
+    int cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference);
+    int cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference);
+    int cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
+                                             int attribute, const void *value, size_t size);
+    int cublasLtMatmulAlgoGetHeuristic(
+        cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+        cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+        cublasLtMatmulPreference_t preference, int requested,
+        cublasLtMatmulHeuristicResult_t *results, int *found);
+    int cublasLtMatmulAlgoInit(
+        cublasLtHandle_t handle, int compute, int scale, int a, int b, int c, int d, int number,
+        cublasLtMatmulAlgo_t *algo);
+    int cublasLtMatmulAlgoCheck(
+        cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+        cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+        const cublasLtMatmulAlgo_t *algo, cublasLtMatmulHeuristicResult_t *result);
+    int cublasLtMatmulAlgoConfigGetAttribute(
+        const cublasLtMatmulAlgo_t *algo, int attribute, void *value, size_t size,
+        size_t *written);
+    int cublasLtMatmulAlgoConfigSetAttribute(
+        cublasLtMatmulAlgo_t *algo, int attribute, const void *value, size_t size);
+    int cublasLtMatmul(
+        cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
+        cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
+        const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,
+        cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo, void *workspace,
+        size_t workspace_size, void *stream);
+""")
+
+# cublasStatus_t
+INVALID_VALUE, NOT_SUPPORTED = 7, 15
+
+
+class CublasLtError(DeviceError):
+    """cuBLASLt refused a call; `status` is its number."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@cache
+def library() -> Any:
+    """The loaded library. Raises DeviceError when it is missing."""
+    return ffi.dlopen(library_path("cublasLt"))
+
+
+def version() -> tuple[int, int, int]:
+    """The version of cuBLASLt. Raises DeviceError when it cannot be loaded."""
+    number = int(library().cublasLtGetVersion())
+    return number // 10000, number // 100 % 100, number % 100
+
+
+@cache
+def unavailable_reason() -> str | None:
+    """Why cuBLASLt cannot be used, with what to do; None when it can."""
+    reason = no_gpu_reason()
+    if reason is not None:
+        return reason
+    try:
+        library()
+    except DeviceError as error:
+        return str(error)
+    return None
+
+
+def available() -> bool:
+    """True when a GPU and cuBLASLt are present."""
+    return unavailable_reason() is None
+
+
+def check(status: int, doing: str) -> None:
+    """Raise CublasLtError unless the status is success."""
+    if status:
+        name = text_of(library().cublasLtGetStatusString(status))
+        raise CublasLtError(f"{doing}: cuBLASLt says {name}", status)
+
+
+class Handle:
+    """cuBLASLt on one GPU; get it by `Handle.of(context)`. Threads may share it."""
+
+    _creating = threading.Lock()
+
+    def __init__(self, context: Context) -> None:
+        place = ffi.new("cublasLtHandle_t *")
+        with context.current():
+            check(library().cublasLtCreate(place), f"starting cuBLASLt on GPU {context.ordinal}")
+        self.cublaslt = place[0]
+        weakref.finalize(self, _destroy, context.handle, self.cublaslt).atexit = False
+
+    @classmethod
+    def of(cls, context: Context) -> Handle:
+        """The handle of this GPU, made at the first request."""
+        with cls._creating:
+            found = context.attachments.get("cublaslt")
+            if found is None:
+                found = context.attachments["cublaslt"] = cls(context)
+            return cast(Handle, found)
+
+
+def _destroy(context: Any, handle: Any) -> None:
+    try:
+        with current_context(context):
+            library().cublasLtDestroy(handle)
+    except CudaError:  # after a fatal error nothing can be released
+        return

@@ -1,0 +1,36 @@
+"""The Python packages of CUDA, imported when first needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from ...errors import DeviceError
+
+EXTRA = "pip install 'plugrt[cuda]' (or 'plugrt[cuda12]' for a driver of CUDA 12)"
+
+
+@cache
+def _module(name: str, distribution: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DeviceError(
+            f"CUDA needs the package {distribution}, which cannot be imported ({error}); {EXTRA}"
+        ) from None
+
+
+def driver() -> Any:
+    """`cuda.bindings.driver`. Raises DeviceError when it is not installed."""
+    return _module("cuda.bindings.driver", "cuda-bindings")
+
+
+def nvrtc() -> Any:
+    """`cuda.bindings.nvrtc`. Raises DeviceError when it is not installed."""
+    return _module("cuda.bindings.nvrtc", "cuda-bindings")
+
+
+def pathfinder() -> Any:
+    """`cuda.pathfinder`. Raises DeviceError when it is not installed."""
+    return _module("cuda.pathfinder", "cuda-pathfinder")

@@ -1,0 +1,28 @@
+"""What the tests of the CUDA device share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from plugrt.plugins.native import cuda
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `cuda`, with the reason, where no GPU can be used."""
+    reason = cuda.unavailable_reason()
+    if reason is not None:
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason=f"needs a CUDA device: {reason}"))
+
+
+@pytest.fixture(autouse=True)
+def own_kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor fill the user's cache."""
+    folder = tmp_path_factory.getbasetemp() / "kernels"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PLUGRT_KERNEL_CACHE", str(folder))
+    yield
+    patch.undo()

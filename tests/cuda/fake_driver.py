@@ -1,0 +1,245 @@
+# ruff: noqa: N802 - the driver's names
+"""A driver without a GPU: memory of the host, streams that run at once, graphs as lists.
+
+Whatever is used after it was given back, or is never given back, is found.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+ENUMS = (
+    "CUdevice_attribute", "CUstream_flags", "CUevent_flags", "CUevent_record_flags",
+    "CUmemAllocationType", "CUmemLocationType", "CUmemPool_attribute", "CUstreamCaptureMode",
+)  # fmt: skip
+
+
+class Anything:
+    """An enumeration whose members are all 1."""
+
+    def __getattr__(self, name: str) -> int:
+        return 1
+
+
+class Handle(int):
+    """A number of the driver's."""
+
+
+class FakeDriver:
+    """Stands in for `cuda.bindings.driver`. `living` holds (kind, number) of what exists."""
+
+    CU_MEMHOSTALLOC_PORTABLE = 1
+
+    def __init__(self) -> None:
+        self.living: set[tuple[str, int]] = set()
+        self.contexts: list[int] = []
+        self.captures: dict[int, list[Callable[[], None]]] = {}
+        self.graphs: dict[int, list[Callable[[], None]]] = {}
+        self.memory: dict[int, Any] = {}
+        self.faults: list[str] = []
+        """Misuse, also where an exception would go unseen, as in finalisers."""
+        self.order: list[str] = []
+        """What was given back and waited for, in order."""
+        self._numbers = iter(range(1000, 1 << 30))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ENUMS:
+            return Anything()
+        raise AttributeError(name)
+
+    # ---- bookkeeping ----------------------------------------------------------------------
+
+    def make(self, kind: str, number: int | None = None) -> tuple[int, Handle]:
+        assert self.contexts or kind in ("context", "pool"), f"no context for a new {kind}"
+        handle = Handle(next(self._numbers) if number is None else number)
+        self.living.add((kind, handle))
+        return 0, handle
+
+    def alive(self, kind: str, number: int) -> None:
+        if (kind, int(number)) not in self.living:
+            self.faults.append(f"a {kind} is used, and is gone")
+            raise AssertionError(self.faults[-1])
+
+    def destroy(self, kind: str, number: int) -> tuple[int]:
+        self.alive(kind, number)
+        if not (self.contexts or kind in ("context", "pool", "graph")):
+            self.faults.append(f"a {kind} is destroyed in no context")
+        self.living.remove((kind, int(number)))
+        self.order.append(f"destroy {kind}")
+        return (0,)
+
+    def put(self, stream: int, work: Callable[[], None]) -> tuple[int]:
+        self.alive("stream", stream)
+        if int(stream) in self.captures:
+            self.captures[int(stream)].append(work)
+        else:
+            work()
+        return (0,)
+
+    # ---- devices and contexts -------------------------------------------------------------
+
+    def cuInit(self, flags: int) -> tuple[int]:
+        return (0,)
+
+    def cuDriverGetVersion(self) -> tuple[int, int]:
+        return 0, 13000
+
+    def cuDeviceGetCount(self) -> tuple[int, int]:
+        return 0, 1
+
+    def cuDeviceGet(self, ordinal: int) -> tuple[int, int]:
+        return 0, ordinal
+
+    def cuDeviceGetName(self, size: int, device: int) -> tuple[int, bytes]:
+        return 0, b"Fake\0"
+
+    def cuDeviceGetUuid(self, device: int) -> tuple[int, Any]:
+        return 0, SimpleNamespace(bytes=bytes(16))
+
+    def cuDeviceTotalMem(self, device: int) -> tuple[int, int]:
+        return 0, 1 << 30
+
+    def cuDeviceGetAttribute(self, name: int, device: int) -> tuple[int, int]:
+        return 0, 9
+
+    def cuDevicePrimaryCtxRetain(self, device: int) -> tuple[int, Handle]:
+        return self.make("context")
+
+    def cuDevicePrimaryCtxRelease(self, device: int) -> tuple[int]:
+        (number,) = [number for kind, number in self.living if kind == "context"]
+        return self.destroy("context", number)
+
+    def cuCtxPushCurrent(self, context: int) -> tuple[int]:
+        self.alive("context", context)
+        self.contexts.append(int(context))
+        return (0,)
+
+    def cuCtxPopCurrent(self) -> tuple[int, int]:
+        return 0, self.contexts.pop()
+
+    # ---- streams and events ---------------------------------------------------------------
+
+    def cuStreamCreate(self, flags: int) -> tuple[int, Handle]:
+        return self.make("stream")
+
+    def cuStreamDestroy(self, stream: int) -> tuple[int]:
+        return self.destroy("stream", stream)
+
+    def cuStreamSynchronize(self, stream: int) -> tuple[int]:
+        self.alive("stream", stream)
+        self.order.append("synchronize")
+        return (0,)
+
+    def cuStreamWaitEvent(self, stream: int, event: int, flags: int) -> tuple[int]:
+        self.alive("event", event)
+        self.alive("stream", stream)
+        return (0,)
+
+    def cuEventCreate(self, flags: int) -> tuple[int, Handle]:
+        return self.make("event")
+
+    def cuEventDestroy(self, event: int) -> tuple[int]:
+        return self.destroy("event", event)
+
+    def cuEventRecord(self, event: int, stream: int) -> tuple[int]:
+        self.alive("event", event)
+        return self.put(stream, lambda: None)
+
+    def cuEventRecordWithFlags(self, event: int, stream: int, flags: int) -> tuple[int]:
+        return self.cuEventRecord(event, stream)
+
+    def cuEventSynchronize(self, event: int) -> tuple[int]:
+        self.alive("event", event)
+        return (0,)
+
+    def cuEventElapsedTime(self, before: int, after: int) -> tuple[int, float]:
+        self.alive("event", before)
+        self.alive("event", after)
+        return 0, 0.5
+
+    # ---- memory ---------------------------------------------------------------------------
+
+    def CUmemPoolProps(self) -> Any:
+        return SimpleNamespace(allocType=0, location=SimpleNamespace(type=0, id=0))
+
+    def cuuint64_t(self, value: int) -> int:
+        return value
+
+    def cuMemPoolCreate(self, properties: Any) -> tuple[int, Handle]:
+        return self.make("pool")
+
+    def cuMemPoolSetAttribute(self, pool: int, name: int, value: int) -> tuple[int]:
+        self.alive("pool", pool)
+        return (0,)
+
+    def cuMemPoolDestroy(self, pool: int) -> tuple[int]:
+        return self.destroy("pool", pool)
+
+    def _allocate(self, kind: str, size: int) -> tuple[int, Handle]:
+        block = np.full(size, 0xEE, np.uint8)
+        self.memory[block.ctypes.data] = block
+        return self.make(kind, block.ctypes.data)
+
+    def cuMemAllocFromPoolAsync(self, size: int, pool: int, stream: int) -> tuple[int, Handle]:
+        self.alive("pool", pool)
+        self.alive("stream", stream)
+        return self._allocate("memory", size)
+
+    def cuMemFreeAsync(self, address: int, stream: int) -> tuple[int]:
+        self.alive("stream", stream)
+        return self.destroy("memory", address)
+
+    def cuMemHostAlloc(self, size: int, flags: int) -> tuple[int, Handle]:
+        return self._allocate("pinned", size)
+
+    def cuMemFreeHost(self, address: int) -> tuple[int]:
+        return self.destroy("pinned", address)
+
+    def _copy(self, target: int, source: int, size: int, stream: int) -> tuple[int]:
+        return self.put(stream, lambda: ctypes.memmove(int(target), int(source), size) and None)
+
+    cuMemcpyHtoDAsync = cuMemcpyDtoHAsync = cuMemcpyDtoDAsync = _copy  # noqa: N815
+
+    def cuMemsetD8Async(self, target: int, byte: int, size: int, stream: int) -> tuple[int]:
+        return self.put(stream, lambda: ctypes.memset(int(target), byte, size) and None)
+
+    # ---- graphs ---------------------------------------------------------------------------
+
+    def cuStreamBeginCapture(self, stream: int, mode: int) -> tuple[int]:
+        self.alive("stream", stream)
+        assert int(stream) not in self.captures
+        self.captures[int(stream)] = []
+        return (0,)
+
+    def cuStreamEndCapture(self, stream: int) -> tuple[int, Handle]:
+        status, graph = self.make("graph")
+        self.graphs[graph] = self.captures.pop(int(stream))
+        return status, graph
+
+    def cuGraphGetNodes(self, graph: int, size: int) -> tuple[int, None, int]:
+        self.alive("graph", graph)
+        return 0, None, len(self.graphs[int(graph)])
+
+    def cuGraphInstantiate(self, graph: int, flags: int) -> tuple[int, Handle]:
+        self.alive("graph", graph)
+        status, executable = self.make("executable")
+        self.graphs[executable] = self.graphs[int(graph)]
+        return status, executable
+
+    def cuGraphDestroy(self, graph: int) -> tuple[int]:
+        return self.destroy("graph", graph)
+
+    def cuGraphExecDestroy(self, executable: int) -> tuple[int]:
+        return self.destroy("executable", executable)
+
+    def cuGraphLaunch(self, executable: int, stream: int) -> tuple[int]:
+        self.alive("executable", executable)
+        self.alive("stream", stream)
+        for work in self.graphs[int(executable)]:
+            work()
+        return (0,)
