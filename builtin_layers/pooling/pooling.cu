@@ -1,0 +1,289 @@
+/* Pooling: one value of every window, its epilogue applied. */
+#include "storage.cuh"
+#include "division.cuh"
+#include "expression.cuh"
+#include "epilogue.cuh"
+
+using namespace plugrt;
+
+struct Three {
+    int of[3];
+};
+struct Sizes {
+    Divisor of[5]; /* images, packs of channels, and three spatial ones */
+};
+struct Strides {
+    long long of[5];
+    __device__ __forceinline__ long long at(int n, int c, int z, int y, int x) const
+    {
+        return n * of[0] + c * of[1] + z * of[2] + y * of[3] + x * of[4];
+    }
+};
+
+/* The positions of one axis that lie in the input, and how many lie in the padded input. */
+struct Range {
+    int begin, end, room;
+    __device__ __forceinline__ Range(
+        int start, int kernel, int dilation, int size, int before, int after)
+    {
+        begin = start < 0 ? steps(-start, dilation) : 0;
+        const int fit = steps(size - start, dilation);
+        end = fit < kernel ? (fit < begin ? begin : fit) : kernel;
+        const int all = steps(size + after - start, dilation);
+        room = all < kernel ? all : kernel;
+    }
+    static __device__ __forceinline__ int steps(int distance, int dilation)
+    {
+        return dilation == 1 ? distance : (distance + dilation - 1) / dilation;
+    }
+};
+
+template <bool AVERAGE> __device__ __forceinline__ float start_value()
+{
+    return AVERAGE ? 0.0f : -infinity<float>();
+}
+
+template <bool AVERAGE> __device__ __forceinline__ float combined(float total, float value)
+{
+    return AVERAGE ? total + value : operators::max_(total, value);
+}
+
+/* Every thread computes PACK neighbouring channels of one window. The value stored is
+ * (result - zero) * scale before the epilogue. A window of HEIGHT x WIDTH without dilation is
+ * read at once; HEIGHT 0 stands for any other. */
+template <typename T, int PACK, bool AVERAGE, int HEIGHT, int WIDTH>
+__global__ void __launch_bounds__(256) pooling(const T *__restrict__ input, T *__restrict__ output,
+    unsigned count, int channels_fastest, Three input_size, Sizes size, Three kernel, Three stride,
+    Three dilation, Three before, Three after, int include_padding, float zero, float scale,
+    Strides from, Strides to EPILOGUE_PARAMETERS)
+{
+    unsigned rest = blockIdx.x * 256u + threadIdx.x;
+    if (rest >= count)
+        return;
+    int c = 0;
+    if (channels_fastest)
+        c = size.of[1].split(rest) * PACK;
+    const int x = size.of[4].split(rest);
+    const int y = size.of[3].split(rest);
+    const int z = size.of[2].split(rest);
+    if (!channels_fastest)
+        c = size.of[1].split(rest) * PACK;
+    const int n = rest;
+    const int start_z = z * stride.of[0] - before.of[0];
+    const int start_y = y * stride.of[1] - before.of[1];
+    const int start_x = x * stride.of[2] - before.of[2];
+    const Range depth(start_z, kernel.of[0], dilation.of[0], input_size.of[0], before.of[0],
+        after.of[0]);
+    const Range height(start_y, kernel.of[1], dilation.of[1], input_size.of[1], before.of[1],
+        after.of[1]);
+    const Range width(start_x, kernel.of[2], dilation.of[2], input_size.of[2], before.of[2],
+        after.of[2]);
+    float total[PACK];
+#pragma unroll
+    for (int k = 0; k < PACK; k++)
+        total[k] = start_value<AVERAGE>();
+    if (HEIGHT > 0) {
+        constexpr int ROWS = HEIGHT > 0 ? HEIGHT : 1, COLUMNS = WIDTH > 0 ? WIDTH : 1;
+        const T *corner = input + from.at(n, c, start_z, start_y, start_x);
+        Packed<T, PACK> seen[ROWS][COLUMNS];
+        bool inside[ROWS][COLUMNS];
+#pragma unroll
+        for (int j = 0; j < ROWS; j++)
+#pragma unroll
+            for (int k = 0; k < COLUMNS; k++) {
+                inside[j][k] =
+                    j >= height.begin && j < height.end && k >= width.begin && k < width.end;
+                if (inside[j][k])
+                    seen[j][k] =
+                        load_packed<T, PACK>(corner + j * from.of[3] + k * from.of[4]);
+            }
+#pragma unroll
+        for (int j = 0; j < ROWS; j++)
+#pragma unroll
+            for (int k = 0; k < COLUMNS; k++) {
+                float value[PACK];
+                widen_all<float, T, PACK>(seen[j][k], value);
+#pragma unroll
+                for (int e = 0; e < PACK; e++)
+                    total[e] = combined<AVERAGE>(
+                        total[e], inside[j][k] ? value[e] : start_value<AVERAGE>());
+            }
+    } else {
+        for (int i = depth.begin; i < depth.end; i++)
+            for (int j = height.begin; j < height.end; j++) {
+                const T *row = input + from.at(n, c, start_z + i * dilation.of[0],
+                    start_y + j * dilation.of[1], start_x);
+                const long long step = from.of[4] * dilation.of[2];
+#pragma unroll 4
+                for (int k = width.begin; k < width.end; k++) {
+                    float value[PACK];
+                    load<float, T, PACK>(row + k * step, value);
+#pragma unroll
+                    for (int e = 0; e < PACK; e++)
+                        total[e] = combined<AVERAGE>(total[e], value[e]);
+                }
+            }
+    }
+    const float valid = static_cast<float>(depth.end - depth.begin)
+        * static_cast<float>(height.end - height.begin)
+        * static_cast<float>(width.end - width.begin);
+    const float room = static_cast<float>(depth.room) * static_cast<float>(height.room)
+        * static_cast<float>(width.room);
+    const float shift = AVERAGE ? zero * valid : zero;
+    const float factor = AVERAGE ? scale / (include_padding ? room : valid) : scale;
+#pragma unroll
+    for (int k = 0; k < PACK; k++)
+        total[k] = (total[k] - shift) * factor;
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    epilogue.apply(total, PACK, n, c, z, y, x);
+    store<T, float, PACK>(output + to.at(n, c, z, y, x), total);
+}
+
+/* Maxima over large windows of small channels-last images, first along the rows, then along the
+ * columns. A block computes LANES packs of channels of one image, which lies in shared memory;
+ * behind it lie the maxima of its rows. */
+template <typename T, int PACK, int LANES>
+__global__ void __launch_bounds__(256) pooling_in_two(const T *__restrict__ input,
+    T *__restrict__ output, int groups, int height, int width, int rows, Divisor columns,
+    Three kernel, Three stride, Three before, float zero, float scale, Strides from,
+    Strides to EPILOGUE_PARAMETERS)
+{
+    extern __shared__ uint4 room[];
+    constexpr int POINTS = 256 / LANES;
+    Packed<T, PACK> *image = reinterpret_cast<Packed<T, PACK> *>(room);
+    Packed<T, PACK> *lines = image + height * width * LANES;
+    const int lane = threadIdx.x % LANES, first = threadIdx.x / LANES;
+    const int n = blockIdx.x / groups;
+    const int c = (blockIdx.x % groups * LANES + lane) * PACK;
+    const T *source = input + n * from.of[0] + c;
+    for (int point = first; point < height * width; point += POINTS)
+        image[point * LANES + lane] = load_packed<T, PACK>(
+            source + point / width * from.of[3] + point % width * from.of[4]);
+    __syncthreads();
+    for (int point = first; point < height * static_cast<int>(columns.size); point += POINTS) {
+        unsigned y = point;
+        const int start = columns.split(y) * stride.of[2] - before.of[2];
+        const int begin = start < 0 ? 0 : start;
+        const int end = start + kernel.of[2] < width ? start + kernel.of[2] : width;
+        float most[PACK];
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            most[k] = -infinity<float>();
+        for (int x = begin; x < end; x++) {
+            float value[PACK];
+            widen_all<float, T, PACK>(image[(y * width + x) * LANES + lane], value);
+#pragma unroll
+            for (int k = 0; k < PACK; k++)
+                most[k] = operators::max_(most[k], value[k]);
+        }
+        lines[point * LANES + lane] = narrow_all<T, float, PACK>(most);
+    }
+    __syncthreads();
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    for (int point = first; point < rows * static_cast<int>(columns.size); point += POINTS) {
+        unsigned row = point;
+        const int x = columns.split(row), y = row;
+        const int start = y * stride.of[1] - before.of[1];
+        const int begin = start < 0 ? 0 : start;
+        const int end = start + kernel.of[1] < height ? start + kernel.of[1] : height;
+        float most[PACK];
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            most[k] = -infinity<float>();
+        for (int j = begin; j < end; j++) {
+            float value[PACK];
+            widen_all<float, T, PACK>(
+                lines[(j * static_cast<int>(columns.size) + x) * LANES + lane], value);
+#pragma unroll
+            for (int k = 0; k < PACK; k++)
+                most[k] = operators::max_(most[k], value[k]);
+        }
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            most[k] = (most[k] - zero) * scale;
+        epilogue.apply(most, PACK, n, c, 0, y, x);
+        store<T, float, PACK>(output + to.at(n, c, 0, y, x), most);
+    }
+}
+
+/* Whole channels-last images: LANES threads stand side by side along the channels, and the
+ * block's other threads take every so many points. */
+template <typename T, int PACK, int LANES, bool AVERAGE>
+__global__ void __launch_bounds__(256) global_pooling(const T *__restrict__ input,
+    T *__restrict__ output, int points, int packs, float zero, float scale, long long from_image,
+    long long from_point, long long to_image EPILOGUE_PARAMETERS)
+{
+    constexpr int ROWS = 256 / LANES;
+    __shared__ float parts[ROWS][LANES * PACK + 1];
+    const int lane = threadIdx.x % LANES, row = threadIdx.x / LANES;
+    const int groups = (packs + LANES - 1) / LANES;
+    const int n = blockIdx.x / groups;
+    const int pack = blockIdx.x % groups * LANES + lane;
+    float total[PACK];
+#pragma unroll
+    for (int k = 0; k < PACK; k++)
+        total[k] = start_value<AVERAGE>();
+    if (pack < packs) {
+        const T *first = input + n * from_image + pack * PACK;
+#pragma unroll 4
+        for (int point = row; point < points; point += ROWS) {
+            float value[PACK];
+            load<float, T, PACK>(first + point * from_point, value);
+#pragma unroll
+            for (int k = 0; k < PACK; k++)
+                total[k] = combined<AVERAGE>(total[k], value[k]);
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < PACK; k++)
+        parts[row][lane * PACK + k] = total[k];
+    for (int half = ROWS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (row < half) {
+#pragma unroll
+            for (int k = 0; k < PACK; k++)
+                parts[row][lane * PACK + k] = combined<AVERAGE>(
+                    parts[row][lane * PACK + k], parts[row + half][lane * PACK + k]);
+        }
+    }
+    if (row > 0 || pack >= packs)
+        return;
+#pragma unroll
+    for (int k = 0; k < PACK; k++) {
+        const float value = parts[0][lane * PACK + k];
+        total[k] = AVERAGE ? (value / static_cast<float>(points) - zero) * scale
+                           : (value - zero) * scale;
+    }
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    epilogue.apply(total, PACK, n, pack * PACK, 0, 0, 0);
+    store<T, float, PACK>(output + n * to_image + pack * PACK, total);
+}
+
+/* Whole linear images: a warp for every channel. */
+template <typename T, bool AVERAGE>
+__global__ void __launch_bounds__(256) global_pooling_rows(const T *__restrict__ input,
+    T *__restrict__ output, int points, int channels, unsigned rows, float zero, float scale,
+    long long from_image, long long from_channel, long long to_image,
+    long long to_channel EPILOGUE_PARAMETERS)
+{
+    const unsigned row = blockIdx.x * 8u + threadIdx.x / 32u;
+    const int lane = threadIdx.x % 32;
+    if (row >= rows)
+        return;
+    const int n = row / channels, c = row % channels;
+    const T *first = input + n * from_image + c * from_channel;
+    float total[1] = {start_value<AVERAGE>()};
+#pragma unroll 4
+    for (int point = lane; point < points; point += 32)
+        total[0] = combined<AVERAGE>(total[0], widen<float>(first[point]));
+#pragma unroll
+    for (int apart = 16; apart > 0; apart /= 2)
+        total[0] = combined<AVERAGE>(total[0], __shfl_xor_sync(0xffffffffu, total[0], apart));
+    if (lane)
+        return;
+    total[0] = AVERAGE ? (total[0] / static_cast<float>(points) - zero) * scale
+                       : (total[0] - zero) * scale;
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    epilogue.apply(total, 1, n, c, 0, 0, 0);
+    output[n * to_image + c * to_channel] = narrow<T>(total[0]);
+}
