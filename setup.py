@@ -1,8 +1,12 @@
 """What pyproject.toml cannot say: the folder map, the packages and the C extensions."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 PACKAGE_DIR = {
     "plugrt": "src/plugrt",
@@ -29,7 +33,27 @@ def packages() -> list[str]:
     return found
 
 
+class ParallelBuild(build_ext):
+    """Compiles the sources of an extension beside each other, one for each processor."""
+
+    def build_extension(self, ext: Extension) -> None:
+        compiler = self.compiler
+        compile_in_turn = compiler.compile
+
+        def compile_all(sources: list[str], *args: Any, **options: Any) -> list[str]:
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+                made = pool.map(lambda source: compile_in_turn([source], *args, **options), sources)
+                return [name for objects in made for name in objects]
+
+        compiler.compile = compile_all
+        try:
+            super().build_extension(ext)
+        finally:
+            compiler.compile = compile_in_turn
+
+
 setup(
+    cmdclass={"build_ext": ParallelBuild},
     package_dir=PACKAGE_DIR,
     packages=packages(),
     cffi_modules=[f"{script}:ffibuilder" for script in CFFI_BUILD_SCRIPTS if Path(script).exists()],

@@ -16,6 +16,9 @@ from hypothesis import settings
 settings.register_profile("plugrt", deadline=None)
 settings.load_profile("plugrt")
 
+# Tests leave the user's cache alone, and start without what others have packed.
+os.environ["PLUGRT_PACKED_CACHE"] = "off"
+
 NEEDS_DATA = "needs PLUGRT_DATA"
 NEEDS_CUDA = "needs a CUDA device"
 

@@ -190,7 +190,7 @@ def test_c_what_the_library_has_no_form_for_runs_with_its_neighbours_as_one_pass
     network = Network("ripple", local)
     x = network.add_input("x", "float32", [1, 16, 10, 10])
     y = network.add_input("y", "float32", [1, 16, 10, 10])
-    result = convolution(network, rng, x, 16, "convolution", size=1)  # 3x3 takes any expression
+    result = convolution(network, rng, x, 16, "convolution", size=5)  # own 1x1 and 3x3 fuse any
     result = network.add_layer("Test.Ripple", [result], name="ripple").output
     result = network.add_layer("Twins.Mish", [result], name="mish").output
     network.mark_output(network.add_layer("Twins.Add", [result, y], name="add").output, "z")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from plugrt import BuilderConfig, Network, Tensor, build
 from plugrt.core.memory import Aliasing
+from plugrt.core.runtime.cpu_recorder import CpuRecorder
 from plugrt.core.runtime.planned import PlannedNetwork
 from plugrt.core.runtime.shape_recording import ShapeRecording
 from plugrt.core.runtime.weight_store import PackedWeights
@@ -109,7 +110,7 @@ def without_sharing(planned: PlannedNetwork) -> PlannedNetwork:
 def replayed(planned: PlannedNetwork, feeds: dict[str, Any]) -> list[Any]:
     """Outputs of a recording in an arena that is full of nonsense."""
     sizes = planned.sizes_of([array.shape for array in feeds.values()])
-    recording = ShapeRecording(planned, sizes, PackedWeights(), 2)
+    recording = ShapeRecording(planned, sizes, CpuRecorder(PackedWeights(), 2), 2)
     arena = np.full(recording.plan.arena_size + 64, 0xFB, np.uint8)
     start = -arena.ctypes.data % 64
     outputs = [np.empty(desc.sizes, desc.dtype.numpy) for desc in recording.output_descs]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from plugrt import Engine, LayerPlugin, Network, PluginError, Registry, TimingCache
+from plugrt.core.devices.target import Target
 from plugrt.core.graph.build_descs import Storage
 from plugrt.core.tuning.assignment import Assignment
 from plugrt.core.tuning.effort import FAST
@@ -256,7 +257,7 @@ def test_ties_are_broken_by_priority_and_name(
     layer = network.add_layer(Preferred(ways=("b", "a", "first")), [x], name="y")
     network.mark_output(layer.output)
     assignment = Assignment(
-        network, [Storage(Format.LINEAR)], lambda shape: shape, 2,  # type: ignore[arg-type,return-value]
+        network, [Storage(Format.LINEAR)], lambda shape: shape, Target(threads=2),  # type: ignore[arg-type,return-value]
         Table(network.registry, **times),
     )  # fmt: skip
     assert assignment.solve()[layer].candidate.tactic.name == wanted

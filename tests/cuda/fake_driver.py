@@ -180,6 +180,10 @@ class FakeDriver:
     def cuMemPoolDestroy(self, pool: int) -> tuple[int]:
         return self.destroy("pool", pool)
 
+    def cuMemPoolTrimTo(self, pool: int, size: int) -> tuple[int]:
+        self.alive("pool", pool)
+        return (0,)
+
     def _allocate(self, kind: str, size: int) -> tuple[int, Handle]:
         block = np.full(size, 0xEE, np.uint8)
         self.memory[block.ctypes.data] = block
@@ -207,6 +211,9 @@ class FakeDriver:
 
     def cuMemsetD8Async(self, target: int, byte: int, size: int, stream: int) -> tuple[int]:
         return self.put(stream, lambda: ctypes.memset(int(target), byte, size) and None)
+
+    def cuMemsetD32Async(self, target: int, value: int, count: int, stream: int) -> tuple[int]:
+        return self.cuMemsetD8Async(target, value & 0xFF, 4 * count, stream)
 
     # ---- graphs ---------------------------------------------------------------------------
 

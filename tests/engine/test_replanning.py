@@ -16,6 +16,7 @@ import pytest
 import plugrt
 from plugrt import BuilderConfig, DataType, Engine, Format, Network, PlanError, Registry
 from plugrt.builtin_layers import kernels
+from plugrt.core.devices.cpu import CpuDevice
 from plugrt.core.tuning.timer import Timer
 from plugrt.plugins import Array, Combination, LayerPlugin, Shape, TensorDesc
 
@@ -85,6 +86,7 @@ LOADING = """
 import sys, warnings
 import numpy as np
 import plugrt
+from plugrt.core.devices.cpu import CpuDevice
 
 for precision in sys.argv[2:]:
     with warnings.catch_warnings(record=True) as caught:
@@ -136,7 +138,7 @@ def test_plans_run_with_older_instructions(
 def test_a_plan_of_another_machine_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     net, image, wanted = small("fp32")
     plan = plan_of(net, "fp32", monkeypatch)
-    monkeypatch.setattr(plugrt.core.engine.engine.CpuDevice, "fingerprint", lambda self: {})
+    monkeypatch.setattr(CpuDevice, "fingerprint", lambda self: {})
     with pytest.warns(RuntimeWarning, match="tuned on another machine"):
         engine = Engine.from_bytes(plan)
     with engine, engine.create_context() as context:

@@ -1,0 +1,295 @@
+"""Engines on the CUDA device, judged with a driver that keeps accounts; and what is said where
+there is none."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plugrt
+from plugrt import BuilderConfig, DeviceError, Engine, Network, Registry, ShapeError
+from plugrt.core.devices.cuda.context import PATIENCE, CudaContext
+from plugrt.core.devices.cuda.interchange import DeviceArray
+from plugrt.core.devices.cuda.memory import DeviceBuffer
+from plugrt.plugins import (
+    Input,
+    LayerPlugin,
+    PlugrtError,
+    PointwiseLayer,
+    Stream,
+    Tactic,
+    TacticRequest,
+)
+from plugrt.plugins.native import cuda
+from plugrt.plugins.native.cuda import Context, devices, packages
+from plugrt.plugins.native.cuda.driver_calls import call
+
+from .fake_driver import FakeDriver
+
+CACHES = (devices.initialize, devices.unavailable_reason, devices.device_properties)
+OFF = {"tune": "off", "threads": 1}
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
+    if cuda.available():
+        pytest.skip("the real driver is in use")
+    fake = FakeDriver()
+    monkeypatch.setattr(packages, "_module", lambda name, distribution: fake)
+    monkeypatch.setattr(cuda, "library_versions", lambda: {"cudnn": "none"})
+    for cached in CACHES:
+        cached.cache_clear()
+    yield fake
+    gc.collect()
+    monkeypatch.undo()
+    for cached in CACHES:
+        cached.cache_clear()
+    assert fake.faults == []
+
+
+class Through(LayerPlugin):
+    """x, by a copy on the stream of the GPU."""
+
+    type = "Test.Through"
+    devices = ("cuda",)
+    recordable = True
+
+    def getOutputDimensions(self, index: int, inputs: Any) -> Any:
+        return tuple(inputs[0].shape)
+
+    def getTactics(self, request: TacticRequest) -> list[Tactic]:
+        if request.device != "cuda" or request.epilogue:
+            return []
+        return [Tactic("plain"), Tactic("other")]
+
+    def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Stream) -> None:
+        source, target = stream.address(inputs[0]), stream.address(outputs[0])
+        call("cuMemcpyDtoDAsync", target, source, inputs[0].desc.nbytes, stream.handle)
+
+
+class Python(LayerPlugin):
+    """x + 1, in Python."""
+
+    type = "Test.Python"
+
+    def getOutputDimensions(self, index: int, inputs: Any) -> Any:
+        return tuple(inputs[0].shape)
+
+    def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Stream) -> None:
+        outputs[0][...] = inputs[0] + 1
+
+
+def chain(*layers: LayerPlugin) -> Network:
+    registry = Registry(Registry.default())
+    for layer in {type(layer): layer for layer in layers}:
+        if layer.type.startswith("Test."):
+            registry.register(layer)
+    network = Network("chain", registry)
+    x = network.add_input("x", "float32", ["N", 8])
+    for k, layer in enumerate(layers):
+        x = network.add_layer(layer, [x], name=f"layer{k}").output
+    network.mark_output(x, "y")
+    return network
+
+
+def built(*layers: LayerPlugin, device: str = "cuda", **options: Any) -> Engine:
+    return plugrt.build(chain(*layers), BuilderConfig(device=device, **{**OFF, **options}))
+
+
+def numbers(rows: int = 2, start: int = 0) -> Any:
+    return np.arange(start, start + 8 * rows, dtype=np.float32).reshape(rows, 8)
+
+
+def test_arrays_of_the_host_go_through_one_graph(driver: FakeDriver) -> None:
+    with built(Through(), Through()) as engine, engine.create_context() as context:
+        for rows in (2, 3, 2):
+            x = numbers(rows, rows)
+            np.testing.assert_array_equal(context.execute({"x": x})["y"], x)
+        given = np.empty((2, 8), np.float32)
+        assert context.execute({"x": numbers()}, {"y": given})["y"] is given
+        np.testing.assert_array_equal(given, numbers())
+        assert context.recording({"x": (2, 8)}).commands == 4  # in, twice through, out
+    assert engine.device == "cuda"
+
+
+def test_everything_is_given_back(driver: FakeDriver) -> None:
+    def use() -> None:
+        with built(Through(), Python()) as engine:
+            contexts = [engine.create_context() for _ in range(2)]
+            for context in contexts:
+                context.execute({"x": numbers()})
+                context.execute({"x": numbers()}, "device")
+                context.close()
+
+    for _ in range(2):
+        use()
+        gc.collect()
+        assert driver.living == set()
+
+
+def test_layers_without_kernels_run_on_the_host(driver: FakeDriver) -> None:
+    with built(Through(), Python(), Through()) as engine, engine.create_context() as context:
+        np.testing.assert_array_equal(context.execute({"x": numbers()})["y"], numbers() + 1)
+        told = [line for line in engine.report if "runs on the host" in line]
+        assert len(told) == 1
+        assert "layer1" in told[0]
+        assert [time.name for time in context.profile({"x": numbers()}, 2)] == [
+            "layer0", "layer1", "layer2"
+        ]
+
+
+def test_recorded_kernels_for_the_cpu_run_on_the_host_too(driver: FakeDriver) -> None:
+    class Opposite(PointwiseLayer):
+        type = "Test.Opposite"
+        devices = ("cpu",)
+
+        def pointwise(self) -> Any:
+            return -Input(0)
+
+    with built(Through(), Opposite()) as engine, engine.create_context() as context:
+        np.testing.assert_array_equal(context.execute({"x": numbers()})["y"], -numbers())
+    assert any("layer1: runs on the host" in line for line in engine.report)
+
+
+def on_gpu(array: Any) -> tuple[DeviceArray, DeviceBuffer]:
+    buffer = DeviceBuffer.of(Context.of(0), array)
+    return DeviceArray(buffer.address, array.shape, array.dtype, 0, buffer), buffer
+
+
+def test_arrays_on_the_gpu_are_read_and_written_in_place(driver: FakeDriver) -> None:
+    with built(Through()) as engine, engine.create_context() as context:
+        source, _ = on_gpu(numbers())
+        target, memory = on_gpu(np.zeros((2, 8), np.float32))
+        found = context.execute({"x": source}, {"y": target})["y"]
+        assert found is target
+        np.testing.assert_array_equal(memory.read().view(np.float32).reshape(2, 8), numbers())
+        result = context.execute({"x": source}, "device")["y"]
+        assert isinstance(result, DeviceArray)
+        np.testing.assert_array_equal(result.numpy(), numbers())
+        assert isinstance(context, CudaContext)
+        context.synchronize()
+
+
+def test_results_on_the_gpu_keep_their_contents(driver: FakeDriver) -> None:
+    with built(Through()) as engine, engine.create_context() as context:
+        kept = [context.execute({"x": numbers(start=k)}, "device")["y"] for k in range(9)]
+        for k, result in enumerate(kept):
+            np.testing.assert_array_equal(result.numpy(), numbers(start=k))
+        addresses = {result.address for result in kept}
+        assert len(addresses) == 9
+        del kept, result
+        again = context.execute({"x": numbers()}, "device")["y"]
+        assert again.address in addresses
+
+
+def test_addresses_that_always_change_are_not_recorded_for_ever(driver: FakeDriver) -> None:
+    with built(Through()) as engine, engine.create_context() as context:
+        kept = []
+        for k in range(PATIENCE + 6):
+            source, buffer = on_gpu(numbers(start=k))
+            kept.append(buffer)
+            np.testing.assert_array_equal(
+                context.execute({"x": source})["y"], numbers(start=k)
+            )
+        executables = [handle for kind, handle in driver.living if kind == "executable"]
+        assert len(executables) <= PATIENCE + 1
+
+
+def test_what_does_not_fit_is_refused(driver: FakeDriver) -> None:
+    with built(Through()) as engine, engine.create_context() as context:
+        wrong, _ = on_gpu(numbers().astype(np.float64))
+        for feeds, outputs, match in (
+            ({"x": wrong}, None, "has type float64"),
+            ({}, None, "missing"),
+            ({"x": numbers(), "z": numbers()}, None, "unknown input 'z'"),
+            ({"x": numbers()}, {"z": numbers()}, "unknown output"),
+            ({"x": numbers()}, {"y": numbers(3)}, "output 'y' needs"),
+            ({"x": numbers()}, {"y": on_gpu(numbers(3))[0]}, "output 'y' needs"),
+        ):
+            with pytest.raises(ShapeError, match=match):
+                context.execute(feeds, outputs)  # type: ignore[arg-type]
+        with pytest.raises(PlugrtError, match="outputs='gpu' is not possible"):
+            context.execute({"x": numbers()}, "gpu")
+        np.testing.assert_array_equal(context.execute({"x": numbers()})["y"], numbers())
+
+
+def test_options_of_threads_are_refused(driver: FakeDriver) -> None:
+    with built(Through()) as engine:
+        for options in ({"processors": [0]}, {"spin_seconds": 0.1}):
+            with pytest.raises(PlugrtError, match="for engines on the CPU"):
+                engine.create_context(**options)  # type: ignore[arg-type]
+
+
+def test_tuning_keeps_times_under_the_gpu(driver: FakeDriver, tmp_path: Path) -> None:
+    cache = tmp_path / "times.json"
+    with built(Through(), tune="fast", timing_cache=cache) as engine:
+        assert engine.explanation.tuning["measured"] > 0
+        assert engine.explanation.tuning["device"] == "cuda"
+    with built(Through(), tune="fast", timing_cache=cache) as engine:
+        assert engine.explanation.tuning["measured"] == 0
+    assert '"device": "cuda"' in cache.read_text()
+    shared = plugrt.TimingCache.load(cache)
+    before = shared.fingerprint
+    with built(Through(), tune="fast", timing_cache=shared) as engine:
+        assert engine.explanation.tuning["measured"] == 0
+    assert before["device"] == "cpu"
+
+
+def test_plans_go_from_device_to_device(driver: FakeDriver, tmp_path: Path) -> None:
+    network = Network()
+    x = network.add_input("x", "float32", [2, 8])
+    network.mark_output(network.add_softmax(x, axis=1).output, "y")
+    wanted = np.exp(numbers()) / np.exp(numbers()).sum(axis=1, keepdims=True)
+
+    class NoKernels(type(network.layers[0].plugin)):  # type: ignore[misc]
+        devices = ("cpu",)
+
+    registry = Registry(Registry.default())
+    registry.register(NoKernels, override=True)
+    plan = tmp_path / "cpu.plan"
+    with plugrt.build(network, BuilderConfig(**OFF)) as engine:  # type: ignore[arg-type]
+        engine.save(plan)
+    with pytest.warns(RuntimeWarning, match="for the device 'cpu'"):
+        engine = Engine.load(plan, registry, device="cuda")
+    with engine, engine.create_context() as context:
+        assert engine.device == "cuda"
+        np.testing.assert_allclose(context.execute({"x": numbers()})["y"], wanted, rtol=1e-5)
+        data = engine.to_bytes()
+    with Engine.from_bytes(data, registry) as engine, engine.create_context() as context:
+        assert engine.device == "cuda"
+        np.testing.assert_allclose(context.execute({"x": numbers()})["y"], wanted, rtol=1e-5)
+    with pytest.warns(RuntimeWarning, match="for the device 'cuda'"):
+        engine = Engine.from_bytes(data, registry, device="cpu")
+    with engine, engine.create_context() as context:
+        assert engine.device == "cpu"
+        np.testing.assert_allclose(context.execute({"x": numbers()})["y"], wanted, rtol=1e-5)
+    with plugrt.retune(
+        data, BuilderConfig(device="cpu", **OFF), registry  # type: ignore[arg-type]
+    ) as engine:
+        assert engine.device == "cpu"
+
+
+def test_a_second_gpu_that_is_not_there(driver: FakeDriver) -> None:
+    with pytest.raises(DeviceError, match="GPU 1 does not exist"):
+        built(Through(), device="cuda:1")
+
+
+# ---- without a driver ---------------------------------------------------------------------------
+
+
+def test_without_a_gpu_the_error_says_what_to_do() -> None:
+    if cuda.available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(DeviceError, match="'cuda' cannot be used"):
+        built(Through())
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "cpu:1"])
+def test_devices_that_do_not_exist(device: str) -> None:
+    with pytest.raises(PlugrtError, match="device"):
+        built(Python(), device=device)
