@@ -45,6 +45,7 @@ class Concatenation(LayerPlugin, Joining):
     type = "Concatenation"
     input_names = ("inputs*",)
     recordable = True
+    devices = ("cpu", "cuda")
 
     axis = attribute(int, 1, "the dimension along which sizes add up")
 

@@ -23,6 +23,7 @@ class If(LayerPlugin):
     type = "If"
     input_names = ("condition", "captures*")
     recordable = True
+    devices = ("cpu", "cuda")
     then_body: attribute[Graph] = attribute(Graph, doc="what to do where the condition is true")
     else_body: attribute[Graph] = attribute(Graph, doc="what to do where it is not")
 

@@ -36,6 +36,7 @@ class ElementConversion(LayerPlugin):
 
     type = "ElementConversion"
     recordable = True
+    devices = ("cpu", "cuda")
 
     def conversion(self, source: TensorDesc, output: TensorDesc) -> Expression:
         """The function of Input(0); further inputs are `parameters`."""
@@ -62,7 +63,8 @@ class ElementConversion(LayerPlugin):
         source, output = request.inputs[0], request.outputs[0]
         if request.epilogue:
             return ()
-        if not pointwise.supports(self.conversion(source, output), [source], output):
+        conversion = self.conversion(source, output)
+        if not pointwise.supports(conversion, [source], output, request.device):
             return numpy_fallback.tactics(request)
         in_place = frozenset({0}) if source.dtype is output.dtype else frozenset()
         first = frozenset({0})
@@ -70,7 +72,7 @@ class ElementConversion(LayerPlugin):
             "expression", strided_inputs=first, strided_outputs=first, may_alias=in_place
         )
         is_quantised = self.quantises(source, output) is not None
-        if is_quantised and native_kernel.supports(source, output):
+        if request.device == "cpu" and is_quantised and native_kernel.supports(source, output):
             return (native_kernel.TACTIC, expression)
         return (expression,)
 

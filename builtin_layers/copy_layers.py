@@ -23,6 +23,7 @@ class TensorCopy(LayerPlugin):
 
     type = "TensorCopy"
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         return inputs[0].shape

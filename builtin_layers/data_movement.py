@@ -25,6 +25,7 @@ class DataMovement(LayerPlugin):
 
     type = "DataMovement"
     recordable = True
+    devices = ("cpu", "cuda")
     formats: tuple[Format, ...] = (Format.LINEAR,)
     """Formats of input 0 and of the outputs that the layer can handle."""
 

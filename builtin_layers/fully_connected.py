@@ -27,8 +27,8 @@ from ..plugins import (
 )
 from . import numpy_fallback
 from .fused_epilogue import fuse
+from .gpu_tactics import is_for_gpu
 from .onednn_product import OneDnnProduct, worth_trying
-from .order_before_product import absorb_order
 from .quantised_arguments import is_quantised, quantised_arguments, weights_quantization
 from .scratchpad import expected_threads, scratchpad_size
 
@@ -50,6 +50,7 @@ class FullyConnected(LayerPlugin):
     type = "FullyConnected"
     input_names = ("input", "weights", "bias?")
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         source, weights = inputs[0].shape, inputs[1].shape
@@ -79,6 +80,8 @@ class FullyConnected(LayerPlugin):
         return weights_quantization(value) if index == 1 and value is not None else None
 
     def rewrite(self, view: LayerNode) -> Patch | None:
+        from .order_before_product import absorb_order  # with Reshape: plans load without
+
         return absorb_order(view, self.clone)
 
     def supportsFormat(self, combination: Combination) -> bool:
@@ -96,6 +99,13 @@ class FullyConnected(LayerPlugin):
         return same and numpy_fallback.is_plain(combination)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import products_cuda
+
+            ways = products_cuda.FullyConnectedWays(
+                request.inputs, request.outputs[0], request.epilogue, request.tf32
+            )
+            return ways.tactics(request.name)
         found = self._products(
             request.inputs, request.outputs[0], request.epilogue, request.thread_count
         )
@@ -104,6 +114,11 @@ class FullyConnected(LayerPlugin):
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
+        if is_for_gpu(self.tactic):
+            from . import products_cuda
+
+            ways = products_cuda.FullyConnectedWays(inputs, outputs[0], self.epilogue)
+            return ways.workspace_size(self.tactic)
         found = self._products(inputs, outputs[0], self.epilogue, expected_threads())
         return scratchpad_size(p.primitive for p in found.values())
 
@@ -111,6 +126,12 @@ class FullyConnected(LayerPlugin):
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         descs = [None if view is None else view.desc for view in inputs]
+        if stream.device == "cuda":
+            from . import products_cuda
+
+            ways = products_cuda.FullyConnectedWays(descs, outputs[0].desc, self.epilogue)
+            ways.record(self.tactic, inputs, outputs[0], workspace, stream)
+            return
         found = self._products(descs, outputs[0].desc, self.epilogue, stream.thread_count)
         chosen = found.get(self.tactic.name) or next(iter(found.values()), None)
         if chosen is None:

@@ -61,6 +61,7 @@ class Loop(LayerPlugin):
     type = "Loop"
     input_names = ("maximum?", "condition?", "values*")
     recordable = True
+    devices = ("cpu", "cuda")
     body: attribute[Graph] = attribute(Graph, doc="what to repeat")
     carried = attribute(
         int, 0, "number of carried values", allowed=lambda count: count >= 0, rule="0 and above"

@@ -22,6 +22,7 @@ from ..plugins import (
 )
 from . import numpy_fallback
 from .fused_epilogue import FusedEpilogue, fuse
+from .gpu_tactics import is_for_gpu
 from .scratchpad import bind_scratchpad, expected_threads, scratchpad_size
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class LRN(LayerPlugin):
 
     type = "LRN"
     recordable = True
+    devices = ("cpu", "cuda")
 
     size: attribute[int] = attribute(
         int, doc="channels that take part", allowed=lambda size: size >= 1, rule="at least 1"
@@ -67,11 +69,23 @@ class LRN(LayerPlugin):
 
     def supportsFormat(self, combination: Combination) -> bool:
         source, output = combination.inputs[0], combination.outputs[0]
+        narrow = combination.device == "cuda"
+        if narrow:
+            from . import lrn_cuda
+
+            narrow = source.dtype in lrn_cuda.TYPES
+        plain = source.quantization is output.quantization is None
+        if narrow and plain and source.dtype is output.dtype:
+            return source.format is output.format
         if numpy_fallback.is_float32((source, output)):
             return source.format is output.format
         return numpy_fallback.is_plain(combination) and source.dtype is output.dtype
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import lrn_cuda
+
+            return lrn_cuda.tactics(request)
         found = self._primitives(
             request.inputs, request.outputs[0], request.epilogue, request.thread_count
         )
@@ -80,6 +94,8 @@ class LRN(LayerPlugin):
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
+        if is_for_gpu(self.tactic):
+            return 0
         found = self._primitives(inputs, outputs[0], self.epilogue, expected_threads())
         return scratchpad_size(primitive for primitive, _ in found.values())
 
@@ -88,6 +104,11 @@ class LRN(LayerPlugin):
     ) -> None:
         from ..plugins.native.onednn import Argument
 
+        if stream.device == "cuda":
+            from . import lrn_cuda
+
+            lrn_cuda.record(self, inputs, outputs[0], stream)
+            return
         descs = [view.desc for view in inputs]
         found = self._primitives(descs, outputs[0].desc, self.epilogue, stream.thread_count)
         if not found:

@@ -25,6 +25,7 @@ from ..plugins import (
 )
 from . import numpy_fallback
 from .fused_epilogue import fuse
+from .gpu_tactics import is_for_gpu
 from .onednn_product import OneDnnProduct
 from .quantised_arguments import QuantisedArguments
 from .scratchpad import expected_threads, scratchpad_size
@@ -45,6 +46,7 @@ class MatMul(LayerPlugin):
     type = "MatMul"
     input_names = ("a", "b")
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         left, right = tuple(inputs[0].shape), tuple(inputs[1].shape)
@@ -82,6 +84,13 @@ class MatMul(LayerPlugin):
         return numpy_fallback.is_plain(combination)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import products_cuda
+
+            ways = products_cuda.MatMulWays(
+                request.inputs, request.outputs[0], request.epilogue, request.tf32
+            )
+            return ways.tactics(request.name)
         found = self._products(
             request.inputs, request.outputs[0], request.epilogue, request.thread_count
         )
@@ -90,6 +99,11 @@ class MatMul(LayerPlugin):
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
+        if is_for_gpu(self.tactic):
+            from . import products_cuda
+
+            ways = products_cuda.MatMulWays(inputs, outputs[0], self.epilogue)
+            return ways.workspace_size(self.tactic)
         found = self._products(inputs, outputs[0], self.epilogue, expected_threads())
         return scratchpad_size(p.primitive for p in found.values())
 
@@ -97,6 +111,12 @@ class MatMul(LayerPlugin):
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         descs = [view.desc for view in inputs]
+        if stream.device == "cuda":
+            from . import products_cuda
+
+            ways = products_cuda.MatMulWays(descs, outputs[0].desc, self.epilogue)
+            ways.record(self.tactic, inputs, outputs[0], workspace, stream)
+            return
         found = self._products(descs, outputs[0].desc, self.epilogue, stream.thread_count)
         chosen = found.get(self.tactic.name) or next(iter(found.values()), None)
         if chosen is None:
@@ -118,7 +138,7 @@ class MatMul(LayerPlugin):
             return {}
         if 0 in (*left.sizes, *right.sizes):
             return {}
-        a, b, c = _matrices(left.sizes, right.sizes)
+        a, b, c = as_matrices(left.sizes, right.sizes)
         plain = onednn.MemoryDesc.dense(b, right.dtype)
         try:
             fused = fuse(
@@ -144,7 +164,7 @@ class MatMul(LayerPlugin):
             return {}
 
 
-def _matrices(
+def as_matrices(
     left: tuple[int, ...], right: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Sizes of a, b and the product with equal ranks, 2 or more, and no needless ones."""

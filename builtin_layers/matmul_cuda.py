@@ -52,6 +52,9 @@ def supports(
     if not epilogue and bias is None:
         return True
     real = output.dtype.is_float and output.dtype is not DataType.FLOAT64
+    ranks = [0 if desc is None else desc.rank for desc in inputs[:2]]
+    if min(ranks) < 2 and ranks != [1, 2]:
+        return False  # the epilogue would count along an axis that a vector leaves out
     return real and _fused(inputs, output, epilogue, bias) is not None
 
 

@@ -26,9 +26,11 @@ NUMPY = Tactic("numpy", priority=-10)
 
 def tactics(request: TacticRequest) -> list[Tactic]:
     """NumPy's tactic where the reference takes the tensors as they are. Nothing is fused into it:
-    as a layer of its own an epilogue runs natively."""
-    combination = Combination(request.inputs, request.outputs)
-    return [] if request.epilogue or not is_plain(combination) else [NUMPY]
+    as a layer of its own an epilogue runs natively. On another device there is none: the core
+    then runs the layer's best way for the CPU on the host."""
+    if request.epilogue or request.device != "cpu":
+        return []
+    return [NUMPY] if is_plain(Combination(request.inputs, request.outputs)) else []
 
 
 def is_plain(combination: Combination) -> bool:

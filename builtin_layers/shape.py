@@ -31,6 +31,7 @@ class Shape(LayerPlugin):
 
     type = "Shape"
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> ShapeOfTensor:
         return (inputs[0].rank,)

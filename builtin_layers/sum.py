@@ -41,6 +41,7 @@ class Sum(LayerPlugin):
     type = "Sum"
     input_names = ("inputs*",)
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         if not inputs:
@@ -64,9 +65,10 @@ class Sum(LayerPlugin):
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         terms = len(request.inputs) - request.epilogue.operands
-        if not pointwise.supports(sum_expression(terms, request.epilogue)):
-            return ()
         output = request.outputs[0]
+        expression = sum_expression(terms, request.epilogue)
+        if not pointwise.supports(expression, request.inputs, output, request.device):
+            return ()
         return (
             Tactic(
                 "expression",

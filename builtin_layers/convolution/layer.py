@@ -21,6 +21,7 @@ from ...plugins import (
     format_shape,
 )
 from .. import numpy_fallback
+from ..gpu_tactics import is_for_gpu
 from ..quantised_arguments import is_quantised, weights_quantization
 from ..scratchpad import expected_threads
 from ..sliding_window import SlidingWindow
@@ -30,12 +31,9 @@ from . import (
     matrix_product,
     onednn_convolution,
     product_kernel,
-    rewrite,
     shallow_kernel,
-    siblings,
     winograd,
 )
-from .affine_before import absorb_affine_before
 from .problem import Candidate, ConvolutionProblem
 from .reference import convolve
 
@@ -52,6 +50,9 @@ class Convolution(LayerPlugin):
     type = "Convolution"
     input_names = ("input", "weights", "bias?")
     recordable = True
+    devices = ("cpu", "cuda")
+
+    _latest: tuple[Any, Candidate | None] | None = None
 
     strides = attribute(tuple[int, ...], (), "steps per spatial dimension; () means ones")
     dilations = attribute(
@@ -109,6 +110,9 @@ class Convolution(LayerPlugin):
         return weights_quantization(value) if index == 1 and value is not None else None
 
     def rewrite(self, view: LayerNode) -> Patch | None:
+        from . import rewrite  # with the layers it looks for: plans load without
+        from .affine_before import absorb_affine_before
+
         return (
             rewrite.absorb_affine(self, view)
             or absorb_affine_before(self, view)
@@ -116,8 +120,9 @@ class Convolution(LayerPlugin):
         )
 
     def alternatives(self, view: LayerNode) -> Sequence[Patch]:
-        # That layer is built from this folder's kernels.
+        # The separable layer is built from this folder's kernels.
         from ..separable_convolution.alternative import separable_forms
+        from . import siblings
 
         return [*siblings.joined_siblings(self, view), *separable_forms(self, view)]
 
@@ -134,6 +139,12 @@ class Convolution(LayerPlugin):
             return source.format is output.format is Format.CHANNELS_LAST
         if shallow_kernel.takes(source, weights, output, self.groups):
             return True
+        on_gpu = combination.device == "cuda"
+        if on_gpu:
+            from . import shallow_cuda
+
+            if shallow_cuda.takes(source, weights, output, self.groups):
+                return True
         if numpy_fallback.is_narrow_float((source, weights, output)):
             return source.format is output.format
         if not numpy_fallback.is_float32((source, weights, output)):
@@ -150,15 +161,31 @@ class Convolution(LayerPlugin):
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         problem = self._problem(
-            request.inputs, request.outputs[0], request.epilogue, request.thread_count
-        )
+            request.inputs, request.outputs[0], request.epilogue, request.thread_count,
+            request.device, request.tf32,
+        )  # fmt: skip
         found = {c.tactic.name: c.tactic for c in _candidates(problem, request.name)}
         return list(found.values()) or numpy_fallback.tactics(request)
+
+    def getCompilations(
+        self, request: TacticRequest, tactics: Sequence[Tactic]
+    ) -> Sequence[object]:
+        if request.device != "cuda":
+            return ()
+        from . import cudnn_candidate
+
+        problem = self._problem(
+            request.inputs, request.outputs[0], request.epilogue, request.thread_count,
+            request.device, request.tf32,
+        )  # fmt: skip
+        return cudnn_candidate.compilations(problem, [tactic.name for tactic in tactics])
 
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
-        chosen = self._chosen(self._problem(inputs, outputs[0], self.epilogue, expected_threads()))
+        device = "cuda" if is_for_gpu(self.tactic) else "cpu"
+        threads = expected_threads() if device == "cpu" else 1
+        chosen = self._chosen(self._problem(inputs, outputs[0], self.epilogue, threads, device))
         return 0 if chosen is None else chosen.workspace_bytes
 
     def enqueue(
@@ -166,7 +193,9 @@ class Convolution(LayerPlugin):
     ) -> None:
         descs = [None if view is None else view.desc for view in inputs]
         chosen = self._chosen(
-            self._problem(descs, outputs[0].desc, self.epilogue, stream.thread_count)
+            self._problem(
+                descs, outputs[0].desc, self.epilogue, stream.thread_count, stream.device
+            )
         )
         if chosen is None:
             numpy_fallback.record_reference(self, inputs, outputs, stream)
@@ -174,15 +203,16 @@ class Convolution(LayerPlugin):
             chosen.record(stream, inputs, outputs[0], workspace)
 
     def _problem(
-        self, inputs: Sequence[TensorDesc | None], output: TensorDesc, epilogue: Any, threads: int
-    ) -> ConvolutionProblem:
+        self, inputs: Sequence[TensorDesc | None], output: TensorDesc, epilogue: Any, threads: int,
+        device: str = "cpu", tf32: bool = False,
+    ) -> ConvolutionProblem:  # fmt: skip
         source, weights = inputs[0], inputs[1]
         if source is None or weights is None:
             raise ShapeError("Convolution: input and weights must not be absent")
         has_bias = len(inputs) - epilogue.operands > 2
         return ConvolutionProblem(
             tuple(inputs), source, weights, inputs[2] if has_bias else None, output,
-            self.window(weights.shape), self.groups, epilogue, threads,
+            self.window(weights.shape), self.groups, epilogue, threads, device, tf32,
         )  # fmt: skip
 
     def _chosen(self, problem: ConvolutionProblem) -> Candidate | None:
@@ -190,9 +220,23 @@ class Convolution(LayerPlugin):
         another one that treats memory alike; None for NumPy."""
         if self.tactic.name == numpy_fallback.NUMPY.name:
             return None
-        for name in (self.tactic.name, None):
+        # Workspace and recording ask for the same one, and finding it is much of a load.
+        asked = (self.tactic, problem.epilogue, problem.device, problem.layouts)
+        latest = self._latest  # contexts of other threads may replace it meanwhile
+        if latest is None or latest[0] != asked:
+            latest = self._latest = asked, self._choose(problem)
+        return latest[1]
+
+    def _choose(self, problem: ConvolutionProblem) -> Candidate | None:
+        names: list[str | None] = [self.tactic.name, None]
+        if problem.device == "cuda":
+            from . import direct_cuda
+
+            names.append(direct_cuda.DIRECT)
+        for name in names:
             for candidate in _candidates(problem, name):
-                if candidate.tactic.accumulates_into == self.tactic.accumulates_into:
+                alike = candidate.tactic.accumulates_into == self.tactic.accumulates_into
+                if alike and candidate.prepare():
                     return candidate
         return None
 
@@ -200,6 +244,11 @@ class Convolution(LayerPlugin):
 def _candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterator[Candidate]:
     """The way with the tactic's name; without one every way that might be the fastest, a good
     guess first."""
+    if problem.device == "cuda":
+        from . import candidates_cuda
+
+        yield from candidates_cuda.candidates(problem, tactic)
+        return
     count = 0
     for shallow in shallow_kernel.candidates(problem, tactic):
         count += 1

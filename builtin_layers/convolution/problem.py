@@ -27,6 +27,19 @@ class ConvolutionProblem:
     groups: int
     epilogue: Epilogue
     threads: int
+    device: str = "cpu"
+    tf32: bool = False
+
+    @property
+    def layouts(self) -> tuple[object, ...]:
+        """What tells this problem from others of one layer: sizes, layouts, threads. Alignment is
+        left out, which no candidate minds."""
+        descs = [
+            None if d is None else (d.dtype, d.shape, d.format, d.strides, d.quantization,
+                                    d.is_constant)
+            for d in (*self.inputs, self.output)
+        ]  # fmt: skip
+        return self.threads, descs
 
     @property
     def is_float32(self) -> bool:
@@ -56,6 +69,11 @@ class Candidate(ABC):
 
     tactic: Tactic
     workspace_bytes: int = 0
+    """Known once `prepare` has returned."""
+
+    def prepare(self) -> bool:
+        """Make what takes long to make; False where it turns out that this cannot run."""
+        return True
 
     @abstractmethod
     def record(

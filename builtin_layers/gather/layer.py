@@ -30,7 +30,7 @@ class Gather(DataMovement):
 
     input [a..., X, b...], indices int32 or int64 of any shape [i...] -> [a..., i..., b...].
     Indices below zero count from the end; one outside of the axis stops the inference with an
-    error.
+    error, and on a GPU gives zeros.
     """
 
     type = "Gather"
@@ -76,6 +76,11 @@ class Gather(DataMovement):
         data, indices = inputs
         shape = data.shape
         axis = normalize_axis(self.type, self.axis, len(shape))
+        if stream.device == "cuda":
+            from . import gather_cuda
+
+            gather_cuda.record(data, indices, outputs[0], axis, stream)
+            return
         stream.launch(
             kernel("plugrt_gather", "TTTqqqqI"),
             data,

@@ -17,6 +17,8 @@ from ...plugins import (
     Shape,
     ShapeError,
     Stream,
+    Tactic,
+    TacticRequest,
     TensorDesc,
     attribute,
     data_dependent,
@@ -24,6 +26,7 @@ from ...plugins import (
     format_shape,
     product,
 )
+from ..gpu_tactics import is_for_gpu
 from ..kernels import kernel
 
 LANES = 8
@@ -47,6 +50,7 @@ class NonMaxSuppression(LayerPlugin):
     type = "NonMaxSuppression"
     input_names = ("boxes", "scores")
     recordable = True
+    devices = ("cpu", "cuda")
     max_output_boxes_per_class = attribute(
         int, 0, "most boxes selected per image and class; 0 means all",
         allowed=lambda limit: limit >= 0, rule="0 and above",
@@ -122,9 +126,20 @@ class NonMaxSuppression(LayerPlugin):
                 selected.append(int(box))
         return selected
 
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda" and not request.epilogue:
+            from . import non_max_suppression_cuda
+
+            return (non_max_suppression_cuda.TACTIC,)
+        return super().getTactics(request)
+
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
+        if is_for_gpu(self.tactic):
+            from . import non_max_suppression_cuda
+
+            return non_max_suppression_cuda.workspace_size(inputs)
         images, classes, boxes = inputs[1].sizes
         counts = images * classes * DataType.INT64.itemsize
         return counts + min(LANES, images * classes) * boxes * DataType.INT32.itemsize
@@ -132,6 +147,11 @@ class NonMaxSuppression(LayerPlugin):
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            from . import non_max_suppression_cuda
+
+            non_max_suppression_cuda.record(self, inputs, outputs, workspace, stream)
+            return
         boxes, scores = inputs
         images, classes, count = scores.shape
         if workspace is None:  # there are no scores

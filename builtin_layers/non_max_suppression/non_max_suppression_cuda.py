@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from ...plugins import DataType, Stream, TensorDesc, TensorView
+from ...plugins import DataType, Stream, Tactic, TensorDesc, TensorView
 from ..kernels_cuda import THREADS, kernel
 
 if TYPE_CHECKING:
     from .layer import NonMaxSuppression
+
+TACTIC = Tactic("cuda")
 
 FILE = "non_max_suppression/non_max_suppression.cu"
 

@@ -16,10 +16,13 @@ from ...plugins import (
     Shape,
     ShapeError,
     Stream,
+    Tactic,
+    TacticRequest,
     TensorDesc,
     data_dependent,
     product,
 )
+from ..gpu_tactics import is_for_gpu
 from ..kernels import kernel
 
 MAXIMUM_RANK = 8
@@ -44,6 +47,7 @@ class NonZero(LayerPlugin):
 
     type = "NonZero"
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getNbOutputs(self) -> int:
         return 2
@@ -78,15 +82,31 @@ class NonZero(LayerPlugin):
             for desc in (source, *combination.outputs)
         )
 
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda" and not request.epilogue:
+            from . import non_zero_cuda
+
+            return (non_zero_cuda.TACTIC,)
+        return super().getTactics(request)
+
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
+        if is_for_gpu(self.tactic):
+            from . import non_zero_cuda
+
+            return non_zero_cuda.workspace_size(inputs)
         return CHUNKS * DataType.INT64.itemsize
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         source = inputs[0]
+        if stream.device == "cuda":
+            from . import non_zero_cuda
+
+            non_zero_cuda.record(source, outputs, workspace, stream)
+            return
         bits = 8 * source.dtype.itemsize
         # The sign does not make a floating-point zero a non-zero.
         mask = (1 << bits) - 1 if not source.dtype.is_float else (1 << (bits - 1)) - 1

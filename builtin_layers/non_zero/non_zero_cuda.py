@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from ...plugins import DataType, Stream, TensorDesc, TensorView
+from ...plugins import DataType, Stream, Tactic, TensorDesc, TensorView
 from ..kernels_cuda import THREADS, kernel
+
+TACTIC = Tactic("cuda")
 
 FILE = "non_zero/non_zero.cu"
 

@@ -38,6 +38,7 @@ class Pooling(LayerPlugin):
 
     type = "Pooling"
     recordable = True
+    devices = ("cpu", "cuda")
     average: ClassVar[bool] = False
     count_include_padding: Any = False
 
@@ -77,6 +78,10 @@ class Pooling(LayerPlugin):
         return numpy_fallback.is_plain(combination)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import pooling_cuda
+
+            return pooling_cuda.tactics(self, request)
         window = self.window(request.inputs[0].shape)
         found: list[Tactic] = []
         if not request.epilogue and native_kernel.supports(request.inputs[0]):
@@ -105,6 +110,11 @@ class Pooling(LayerPlugin):
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         window = self.window(inputs[0].shape)
+        if stream.device == "cuda":
+            from . import pooling_cuda
+
+            pooling_cuda.record(self, window, inputs, outputs[0], stream)
+            return
         if onednn_pooling.is_ours(self.tactic) and onednn_pooling.record(
             self, window, inputs, outputs[0], workspace, stream
         ):

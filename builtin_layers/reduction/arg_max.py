@@ -36,6 +36,7 @@ class ArgMax(LayerPlugin):
 
     type = "ArgMax"
     recordable = True
+    devices = ("cpu", "cuda")
     axis = attribute(int, 1, "axis to search")
     keep_dims = attribute(bool, True, "keep the axis with size 1")
 
@@ -79,4 +80,9 @@ class ArgMax(LayerPlugin):
         source, target = inputs[0], outputs[0]
         axis = normalize_axis(self.type, self.axis, source.desc.rank)
         plan = StridedPlan.of(source.desc, target.desc, {axis}, self.keep_dims)
+        if stream.device == "cuda":
+            from . import reduction_cuda
+
+            reduction_cuda.record("arg_max", plan, source, target, stream)
+            return
         plan.launch(f"plugrt_arg_max_{source.dtype.value}", source, target, stream)

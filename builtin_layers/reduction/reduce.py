@@ -42,6 +42,7 @@ class Reduce(LayerPlugin):
 
     type = "Reduce"
     recordable = True
+    devices = ("cpu", "cuda")
     axes = attribute(tuple[int, ...], (), "axes to reduce; () means all")
     keep_dims = attribute(bool, True, "keep reduced axes with size 1")
     operation: ClassVar[str]
@@ -103,6 +104,11 @@ class Reduce(LayerPlugin):
         source, target = inputs[0], outputs[0]
         axes = self.reduced_axes(source.desc.rank)
         plan = StridedPlan.of(source.desc, target.desc, axes, self.keep_dims)
+        if stream.device == "cuda":
+            from . import reduction_cuda
+
+            reduction_cuda.record(self.operation, plan, source, target, stream)
+            return
         name = f"plugrt_reduce_{self.operation}_{source.dtype.value}"
         plan.launch(name, source, target, stream)
 

@@ -44,6 +44,7 @@ class Softmax(LayerPlugin):
 
     type = "Softmax"
     recordable = True
+    devices = ("cpu", "cuda")
     logarithm: ClassVar[bool] = False
 
     axis = attribute(int, -1, "the dimension along which results add up to 1")
@@ -69,12 +70,23 @@ class Softmax(LayerPlugin):
         source, output = combination.inputs[0], combination.outputs[0]
         if source.format is Format.CHANNELS_LAST:
             axis = normalize_axis(self.type, self.axis, source.rank)
-            linear = axis == 1 and numpy_fallback.is_float32((source,))
+            is_narrow = combination.device == "cuda"
+            if is_narrow:
+                from . import softmax_cuda
+
+                is_narrow = source.dtype in softmax_cuda.TYPES
+            linear = axis == 1 and (is_narrow or numpy_fallback.is_float32((source,)))
         else:
             linear = numpy_fallback.is_plain(combination)
-        return linear and source.format is output.format and source.dtype is output.dtype
+        plain = source.quantization is output.quantization is None
+        same = source.format is output.format and source.dtype is output.dtype
+        return linear and plain and same
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import softmax_cuda
+
+            return softmax_cuda.tactics(request)
         if request.epilogue:
             return ()
         if request.inputs[0].dtype is not DataType.FLOAT32:
@@ -94,6 +106,12 @@ class Softmax(LayerPlugin):
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         source, output = inputs[0], outputs[0]
+        axis = normalize_axis(self.type, self.axis, source.desc.rank)
+        if stream.device == "cuda":
+            from . import softmax_cuda
+
+            softmax_cuda.record(source, output, axis, self.logarithm, stream)
+            return
         if self.tactic.name.startswith(PREFIX):
             found = self._primitives(source.desc, stream.thread_count)
             primitive = found.get(self.tactic.name)
@@ -102,7 +120,7 @@ class Softmax(LayerPlugin):
                 return
         if source.dtype is DataType.FLOAT32 and kernels.available():
             kernel = kernels.kernel("plugrt_softmax_float32", "TTqqqi")
-            extents = _extents(source.desc, normalize_axis(self.type, self.axis, source.desc.rank))
+            extents = _extents(source.desc, axis)
             stream.launch(kernel, source, output, *extents, int(self.logarithm))
         else:
             numpy_fallback.record_reference(self, inputs, outputs, stream)

@@ -17,6 +17,8 @@ from ...plugins import (
     Shape,
     ShapeError,
     Stream,
+    Tactic,
+    TacticRequest,
     TensorDesc,
     attribute,
     format_shape,
@@ -83,12 +85,24 @@ class Upsample(DataMovement):
             return False
         return super().moves(source, output) and source.format is output.format
 
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import upsample_cuda
+
+            return upsample_cuda.tactics(self, request)
+        return super().getTactics(request)
+
     def outputRange(self, index: int) -> RangeRule:
         return SameRange(0)
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            from . import upsample_cuda
+
+            upsample_cuda.record(self, inputs, outputs[0], stream)
+            return
         source, target = inputs[0], outputs[0]
         item = source.dtype.itemsize
         groups, inner = _groups(source.desc)

@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(256) upsample_nearest(const T *__restrict__ in
         + from.at(at.n, at.c, scale.of[0].quotient(at.z), scale.of[1].quotient(at.y),
             scale.of[2].quotient(at.x)));
     T *place = output + to.at(at.n, at.c, at.z, at.y, at.x);
-    if (FUSED) {
+    if constexpr (FUSED) {
         float values[PACK];
         widen_all<float, T, PACK>(pack, values);
         const Epilogue epilogue = EPILOGUE_VALUES;

@@ -143,6 +143,12 @@ def _plane(loops: list[_Loop], item: int) -> tuple[str, _Loop, _Loop, list[_Loop
 
 def record(stream: Stream, source: TensorView, destination: TensorView) -> None:
     """Append a copy; nothing where both are the same memory. Raises like `compile_copy`."""
+    if stream.device == "cuda":
+        from .cuda import copying as on_gpu
+
+        if not _in_place(source, destination):
+            on_gpu.record(stream, source, destination)
+        return
     copy = compile_copy(source.desc, destination.desc)
     if not copy.is_empty and not _in_place(source, destination):
         stream.launch_raw(copy.address, copy.arguments(source.ref, destination.ref))

@@ -179,8 +179,13 @@ def supports(
     expression: Expression,
     inputs: Sequence[TensorDesc] = (),
     output: TensorDesc | None = None,
+    device: str = "cpu",
 ) -> bool:
-    """True when `record` can run this expression, for these types if given."""
+    """True when `record` can run this expression on a device, for these types if given."""
+    if device == "cuda":
+        from .cuda import pointwise as on_gpu
+
+        return on_gpu.supports(expression, inputs, output)
     if not extension_available():
         return False
     types = [desc.dtype for desc in inputs] + ([output.dtype] if output else [])
@@ -252,6 +257,11 @@ def record(
     The output may be the buffer of an input of equal type, shape and strides. Raises like
     `compile_pass`.
     """
+    if stream.device == "cuda":
+        from .cuda import pointwise as on_gpu
+
+        on_gpu.record(stream, expression, inputs, output)
+        return
     whole = compile_pass(expression, [view.desc for view in inputs], output.desc)
     if not whole.is_empty:
         refs = [view.ref for view in inputs]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plugrt.plugins import DataType, Stream, TensorView
+from plugrt.plugins import (
+    DataType,
+    Format,
+    Stream,
+    Tactic,
+    TacticRequest,
+    TensorDesc,
+    TensorView,
+)
 from plugrt.plugins.native.cuda.expression_source import STORED_TYPES
 
 from ..cuda_kernels import THREADS, blocks, kernel
@@ -21,6 +30,38 @@ FILE = "layers/anchors.cu"
 MOST_RUNS = 8
 SHAPE = "iiii"
 """Anchors, planes of one, height and width."""
+
+SOFTMAX = f"TTTI{SHAPE}iif4q4q"
+
+FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
+
+NAME = "cuda"
+
+
+def takes(source: TensorDesc, output: TensorDesc) -> bool:
+    """Whether the kernels read and write such tensors: any floats in, plain float32 out."""
+    return (
+        source.dtype in TYPES
+        and source.format in FORMATS
+        and output.dtype is DataType.FLOAT32
+        and output.format is Format.LINEAR
+        and source.quantization is output.quantization is None
+    )
+
+
+def tactics(layer: AnchorLayer, request: TacticRequest) -> Sequence[Tactic]:
+    """The kernels' tactic where they compute the request."""
+    source, output = request.inputs[0], request.outputs[0]
+    if request.epilogue or not takes(source, output) or len(layer.planes.runs) > MOST_RUNS:
+        return ()
+    first = frozenset({0})
+    same = (source.dtype, source.format) == (output.dtype, output.format)
+    return (
+        Tactic(
+            NAME, strided_inputs=first, strided_outputs=first,
+            may_alias=first if same else frozenset(),
+        ),
+    )  # fmt: skip
 
 
 def record(layer: AnchorLayer, source: TensorView, output: TensorView, stream: Stream) -> None:
@@ -45,6 +86,23 @@ def record(layer: AnchorLayer, source: TensorView, output: TensorView, stream: S
     held = stream.store.pack(("Darknet.groups", groups.tobytes()), lambda: groups)
     count = area * len(groups)
     stream.launch_grid(
-        kernel(FILE, "softmax_planes" + types, f"TTTI{SHAPE}iif4q4q"), blocks(count), (THREADS,),
+        kernel(FILE, "softmax_planes" + types, SOFTMAX), blocks(count), (THREADS,),
         source, output, held, count, *shape, planes.softmax, len(groups), 1.0, *strides,
     )  # fmt: skip
+
+
+def record_softmax(
+    source: TensorView, output: TensorView, ends: TensorView, groups: int, stream: Stream,
+    factor: float = 1.0,
+) -> None:  # fmt: skip
+    """Put softmax of `factor` times the values over groups of columns on the stream, for plain
+    float32 [N, columns]; group k ends before column ends[k], and columns behind the last one are
+    left alone. In place or not."""
+    images, columns = source.shape
+    count = images * groups
+    strides = ((columns, 1, 0, 0), (columns, 1, 0, 0))
+    if count:
+        stream.launch_grid(
+            kernel(FILE, "softmax_planes<float, float>", SOFTMAX), blocks(count), (THREADS,),
+            source, output, ends, count, 1, columns, 1, 1, 0, groups, factor, *strides,
+        )  # fmt: skip

@@ -10,7 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from plugrt.plugins import Array, Shape, ShapeError, Stream, TensorDesc, attribute, format_shape
+from plugrt.plugins import (
+    Array,
+    Combination,
+    Shape,
+    ShapeError,
+    Stream,
+    Tactic,
+    TacticRequest,
+    TensorDesc,
+    attribute,
+    format_shape,
+)
 
 from .._kernels import ffi, lib
 from .detection_layer import DetectionLayer, collect_rows
@@ -56,6 +67,8 @@ class AnchorLayer(DetectionLayer):
         rule="pairs of numbers",
     )
 
+    devices = ("cpu", "cuda")
+
     scale_x_y = 1.0
     """Factor that widens the range of the centre."""
 
@@ -94,9 +107,29 @@ class AnchorLayer(DetectionLayer):
             )
         return shape
 
+    def supportsFormat(self, combination: Combination) -> bool:
+        (source,), (output,) = combination.inputs, combination.outputs
+        if combination.device == "cuda":
+            from . import anchor_cuda
+
+            return anchor_cuda.takes(source, output)
+        return super().supportsFormat(combination)
+
+    def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            from . import anchor_cuda
+
+            return anchor_cuda.tactics(self, request)
+        return super().getTactics(request)
+
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            from . import anchor_cuda
+
+            anchor_cuda.record(self, inputs[0], outputs[0], stream)
+            return
         images, _, height, width = inputs[0].shape
         planes = self.planes
         blocks = images * self.anchor_count

@@ -31,6 +31,7 @@ class ChannelNormalization(FloatLayer):
     """
 
     type = "Darknet.ChannelNormalization"
+    devices = ("cpu", "cuda")
 
     kind = attribute(str, "positive", "what the channels are divided by", allowed=KINDS)
 
@@ -45,6 +46,11 @@ class ChannelNormalization(FloatLayer):
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            from . import channels_cuda
+
+            channels_cuda.record(KINDS.index(self.kind), inputs[0], outputs[0], stream)
+            return
         images, channels, *spatial = inputs[0].shape
         stream.launch(
             kernel("yolo_normalize_channels"),

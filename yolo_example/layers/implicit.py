@@ -20,6 +20,7 @@ from plugrt.plugins import (
     TensorDesc,
     format_shape,
 )
+from plugrt.plugins.native import copying
 
 from .kernels import kernel
 
@@ -36,6 +37,7 @@ class Implicit(LayerPlugin):
     type = "Darknet.Implicit"
     input_names = ("values", "like")
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         values, like = inputs
@@ -62,6 +64,9 @@ class Implicit(LayerPlugin):
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         values, output = inputs[0], outputs[0]
+        if stream.device == "cuda":
+            copying.record(stream, values, output)
+            return
         size = prod(values.shape) * values.dtype.itemsize
         stream.launch(kernel("yolo_repeat"), values, output, output.shape[0], size)
 

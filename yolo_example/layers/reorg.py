@@ -41,6 +41,7 @@ class Reorg(LayerPlugin):
 
     type = "Darknet.Reorg"
     recordable = True
+    devices = ("cpu", "cuda")
 
     stride = attribute(
         int, 2, "pixels per block and direction", allowed=lambda s: s > 0, rule="1 or more"
@@ -82,6 +83,11 @@ class Reorg(LayerPlugin):
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            from . import reorg_cuda
+
+            reorg_cuda.record(self, inputs[0], outputs[0], stream)
+            return
         walked = outputs[0] if self._walks_output else inputs[0]
         stream.launch(
             kernel("yolo_reorg"),

@@ -23,6 +23,7 @@ class TreeSoftmax(FloatLayer):
     """
 
     type = "Darknet.TreeSoftmax"
+    devices = ("cpu", "cuda")
 
     parents = parents_attribute("the parent of every class", required=True)
     names: attribute[tuple[str, ...]] = attribute(
@@ -52,6 +53,13 @@ class TreeSoftmax(FloatLayer):
     ) -> None:
         ends = self.tree.ends
         held = stream.store.pack(("Darknet.groups", ends.tobytes()), lambda: ends)
+        if stream.device == "cuda":
+            from . import anchor_cuda
+
+            anchor_cuda.record_softmax(
+                inputs[0], outputs[0], held, len(ends), stream, factor=1 / self.temperature
+            )
+            return
         images, classes = inputs[0].shape
         stream.launch(
             kernel("yolo_softmax_planes"), inputs[0], outputs[0], held, images, classes, 1, 0,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plugrt.plugins import Array, Shape, ShapeError, Stream, TensorDesc, attribute, format_shape
+from plugrt.plugins.native import copying
 
 from .._kernels import ffi, lib
 from .detection_layer import COORDINATES, DetectionLayer, collect_rows
@@ -27,6 +28,7 @@ class YoloV1(DetectionLayer):
     """
 
     type = "Darknet.Detection"
+    devices = ("cpu", "cuda")
 
     side = attribute(
         int, 7, "cells in each direction", allowed=lambda n: n > 0, rule="a number above 0"
@@ -56,13 +58,21 @@ class YoloV1(DetectionLayer):
     ) -> None:
         images, length = inputs[0].shape
         cells = self.side**2
-        stream.launch(
-            kernel("yolo_activate_planes"), inputs[0], outputs[0], images, 1, length, (1,),
-            (lib.YOLO_COPY,), 1, 1.0, 0.0,
-        )  # fmt: skip
+        if stream.device == "cuda":
+            copying.record(stream, inputs[0], outputs[0])
+        else:
+            stream.launch(
+                kernel("yolo_activate_planes"), inputs[0], outputs[0], images, 1, length, (1,),
+                (lib.YOLO_COPY,), 1, 1.0, 0.0,
+            )  # fmt: skip
         if self.softmax:
             ends = np.arange(1, cells + 1, dtype=np.int32) * np.int32(self.classes)
             held = stream.store.pack(("Darknet.groups", ends.tobytes()), lambda: ends)
+            if stream.device == "cuda":
+                from . import anchor_cuda
+
+                anchor_cuda.record_softmax(outputs[0], outputs[0], held, cells, stream)
+                return
             stream.launch(
                 kernel("yolo_softmax_planes"), outputs[0], outputs[0], held, images, length, 1, 0,
                 cells, 1.0,

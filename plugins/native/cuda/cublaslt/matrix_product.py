@@ -23,6 +23,9 @@ PLAIN, RELU, BIAS, GELU_TANH = 1, 2, 4, 32
 # cublasLtMatrixLayoutAttribute_t, cublasLtMatmulPreferenceAttributes_t
 BATCH_COUNT, BATCH_OFFSET = 5, 6
 MAXIMUM_WORKSPACE = 1
+MINIMUM_ALIGNMENTS = (5, 6, 7, 8)
+ALIGNMENT = 16
+"""What the engine promises of addresses; cuBLASLt would assume 256 bytes."""
 
 MOST_ALGORITHMS = 16
 DEFAULT_WORKSPACE = 32 << 20
@@ -146,12 +149,15 @@ class _Operation:
 
     def propose(self, handle: Handle, workspace_limit: int) -> list[str]:
         preference = self._owned("MatmulPreference")
-        check(
-            library().cublasLtMatmulPreferenceSetAttribute(
-                preference, MAXIMUM_WORKSPACE, ffi.new("uint64_t *", workspace_limit), 8
-            ),
-            "limiting the workspace",
-        )
+        wanted = [(MAXIMUM_WORKSPACE, "uint64_t", workspace_limit)]
+        wanted += [(attribute, "uint32_t", ALIGNMENT) for attribute in MINIMUM_ALIGNMENTS]
+        for attribute, ctype, value in wanted:
+            check(
+                library().cublasLtMatmulPreferenceSetAttribute(
+                    preference, attribute, ffi.new(f"{ctype} *", value), ffi.sizeof(ctype)
+                ),
+                "describing what is wanted of an algorithm",
+            )
         results = ffi.new("cublasLtMatmulHeuristicResult_t[]", MOST_ALGORITHMS)
         found = ffi.new("int *")
         status = library().cublasLtMatmulAlgoGetHeuristic(

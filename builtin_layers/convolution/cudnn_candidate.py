@@ -1,0 +1,276 @@
+"""Convolution, bias, epilogue and residual as one graph of cuDNN; each of its plans is a tactic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...plugins import (
+    Array,
+    DataType,
+    DeviceError,
+    Format,
+    Input,
+    ShapeError,
+    Stream,
+    Tactic,
+    TensorDesc,
+    TensorView,
+)
+from ...plugins.expression import Expression, inputs_of, rename
+from ...plugins.native.cuda import cudnn
+from ..kernels_cuda import ACCESS_BYTES
+from .direct_cuda import FLOATS, FORMATS, DirectConvolution
+from .problem import Candidate, ConvolutionProblem
+
+PREFIX = "cuda:cudnn:"
+
+MOST_PLANS = 12
+"""Plans of one form that are offered; the heuristics give the most promising first."""
+
+FEW_PLANS = 2
+"""The same where another format, or a conversion of its own, is as a rule faster."""
+
+TF32 = "tf32"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of a problem: each finds other engines.
+
+    `own_bias`: the bias in the type of the activations, not in float32. `residual_first`: the
+    bias is added behind a residual. `tf32`: float32 may be rounded for the tensor cores.
+    """
+
+    own_bias: bool = False
+    residual_first: bool = False
+    tf32: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """What names of its tactics begin with."""
+        flags = (("own_bias", self.own_bias), ("residual_first", self.residual_first),
+                 (TF32, self.tf32))  # fmt: skip
+        return PREFIX + "".join(f"{name}:" for name, is_set in flags if is_set)
+
+
+class CudnnConvolution(Candidate):
+    """One plan of one variant."""
+
+    def __init__(self, problem: ConvolutionProblem, variant: Variant, plan: str) -> None:
+        self._problem = problem
+        self._variant = variant
+        self._plan = plan
+        first = frozenset({0})
+        self.tactic = Tactic(
+            f"{variant.prefix}{plan}", strided_inputs=first, strided_outputs=first
+        )
+
+    @property
+    def request(self) -> tuple[cudnn.ConvolutionGraph, str]:
+        """What is to be built."""
+        return graph_of(self._problem, self._variant), self._plan
+
+    def prepare(self) -> bool:
+        plan = _built(*self.request, 0)
+        self.workspace_bytes = 0 if plan is None else plan.workspace_bytes
+        return plan is not None
+
+    def record(
+        self,
+        stream: Stream,
+        inputs: Sequence[TensorView],
+        output: TensorView,
+        workspace: TensorView | None,
+    ) -> None:
+        problem, variant = self._problem, self._variant
+        plan = _built(*self.request, stream.ordinal)
+        if plan is None:
+            raise DeviceError(f"this GPU does not have {self.tactic.name}; build the plan again")
+        room = 0 if workspace is None else workspace.desc.nbytes
+        views = [view for view in (*inputs, output) if view is not None]
+        if room < plan.workspace_bytes or any(view.offset % ACCESS_BYTES for view in views):
+            DirectConvolution(problem).record(stream, inputs, output, workspace)
+            return
+        operands = list(inputs[len(inputs) - problem.epilogue.operands :])
+        if problem.bias is not None:
+            operands.insert(0, _bias(inputs[2], _bias_type(problem, variant), stream))
+        plan.execute(
+            stream.handle, stream.address(inputs[0]),
+            stream.address(_weights(problem, inputs[1], stream)), stream.address(output),
+            [stream.address(view) for view in operands],
+            0 if workspace is None else stream.address(workspace),
+        )  # fmt: skip
+        stream.keep(plan)
+
+
+def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterator[Candidate]:
+    """The plan with the tactic's name; without one those that cuDNN proposes, each form's first
+    one first."""
+    if not cudnn.available() or not _fits(problem):
+        return
+    if tactic is not None:
+        yield from _named(problem, tactic)
+        return
+    source, output = problem.source, problem.output
+    promises = source.dtype is output.dtype and (
+        source.format is Format.CHANNELS_LAST or source.dtype is DataType.FLOAT32
+    )
+    most = MOST_PLANS if promises else min(MOST_PLANS, FEW_PLANS)
+    proposed = []
+    for variant in _variants(problem)[: None if promises else 1]:
+        graph = graph_of(problem, variant)
+        names = [name for name in _proposed(graph) if not _is_known_to_fail(graph, name)]
+        proposed.append([CudnnConvolution(problem, variant, name) for name in names[:most]])
+    for rank in range(most):
+        for plans in proposed:
+            yield from plans[rank : rank + 1]
+
+
+def compilations(
+    problem: ConvolutionProblem, tactics: Sequence[str]
+) -> list[tuple[cudnn.ConvolutionGraph, str]]:
+    """What `cudnn.build_ahead` takes for tactics of these names; others have nothing to build."""
+    if not _fits(problem):
+        return []
+    return [found.request for name in tactics for found in _named(problem, name)]
+
+
+def graph_of(problem: ConvolutionProblem, variant: Variant) -> cudnn.ConvolutionGraph:
+    """A problem as cuDNN is to see it."""
+    window, source = problem.window, problem.source
+    expression = problem.epilogue.composed()
+    operands: list[TensorDesc] = []
+    if problem.bias is not None:
+        moved: dict[Input, Expression] = {
+            leaf: Input(leaf.index + 1, leaf.axis) for leaf in inputs_of(expression) if leaf.index
+        }
+        expression = cudnn.biased(
+            rename(expression, moved), Input(1, axis=1), variant.residual_first
+        )
+        operands.append(TensorDesc(_bias_type(problem, variant), problem.bias.sizes))
+    operands += [_bare(desc) for desc in _epilogue_operands(problem)]
+    layout = source.format if problem.weights.is_constant else Format.LINEAR
+    return cudnn.ConvolutionGraph(
+        _bare(source), TensorDesc(source.dtype, problem.weights.sizes, layout),
+        _bare(problem.output), window.strides, window.before, window.after, window.dilations,
+        expression, tuple(operands), variant.tf32,
+    )  # fmt: skip
+
+
+def pack(weights: Array, dtype: DataType, layout: Format) -> Array:
+    """[M, C / groups, kernel...] in a type and in the order of a format."""
+    ordered = np.moveaxis(weights, 1, -1) if layout is Format.CHANNELS_LAST else weights
+    return np.ascontiguousarray(ordered.astype(dtype.numpy))
+
+
+def _fits(problem: ConvolutionProblem) -> bool:
+    source, weights, output = problem.source, problem.weights, problem.output
+    real = (source, weights, output, *_epilogue_operands(problem))
+    if problem.bias is not None:
+        real = (*real, problem.bias)
+    if any(desc.quantization is not None or desc.dtype not in FLOATS for desc in real):
+        return False
+    if source.format is not output.format or source.format not in FORMATS:
+        return False
+    if not 3 <= source.rank <= 5 or 0 in (*source.sizes, *output.sizes, *weights.sizes):
+        return False
+    if DataType.FLOAT32 in (source.dtype, weights.dtype) and source.dtype is not weights.dtype:
+        return False
+    return weights.is_constant or (
+        source.format is Format.LINEAR and weights.dtype is source.dtype
+    )
+
+
+def _variants(problem: ConvolutionProblem) -> list[Variant]:
+    """All forms of a problem that differ and keep its precision."""
+    bias = problem.bias
+    own = [False]
+    if bias is not None and problem.source.dtype is not DataType.FLOAT32:
+        own = [False, True] if bias.is_constant else [bias.dtype is problem.source.dtype]
+    rounds = problem.tf32 and problem.source.dtype is DataType.FLOAT32
+    orders = [False] if bias is None else [False, True]
+    found = [Variant(is_own, first, rounds) for first in orders for is_own in own]
+    graphs = {graph_of(problem, variant): variant for variant in reversed(found)}
+    return [variant for variant in found if variant in graphs.values()]
+
+
+def _named(problem: ConvolutionProblem, tactic: str) -> Iterator[CudnnConvolution]:
+    if not tactic.startswith(PREFIX):
+        return
+    plan = tactic.rpartition(":")[2]
+    flags = ((own, first, tf32) for own in (False, True) for first in (False, True)
+             for tf32 in (False, True))  # fmt: skip
+    for variant in (Variant(*each) for each in flags):
+        if f"{variant.prefix}{plan}" == tactic:
+            yield CudnnConvolution(problem, variant, plan)
+
+
+@lru_cache(maxsize=4096)
+def _proposed(graph: cudnn.ConvolutionGraph, ordinal: int = 0) -> tuple[str, ...]:
+    """Names of plans; none where cuDNN cannot do this. Asking takes tens of milliseconds."""
+    try:
+        return tuple(graph.plans(ordinal))
+    except (DeviceError, ShapeError):
+        return ()
+
+
+_failed: set[tuple[cudnn.ConvolutionGraph, str]] = set()
+
+
+def _is_known_to_fail(graph: cudnn.ConvolutionGraph, name: str) -> bool:
+    return (graph, name) in _failed
+
+
+@lru_cache(maxsize=1024)
+def _built(
+    graph: cudnn.ConvolutionGraph, name: str, ordinal: int
+) -> cudnn.ConvolutionPlan | None:
+    """The plan; None where it cannot be made, as not all that are proposed can."""
+    try:
+        return graph.build(name, ordinal)
+    except (DeviceError, ShapeError):
+        _failed.add((graph, name))
+        return None
+
+
+def _bias_type(problem: ConvolutionProblem, variant: Variant) -> DataType:
+    bias = problem.bias
+    if bias is not None and not bias.is_constant:
+        return bias.dtype
+    return problem.source.dtype if variant.own_bias else DataType.FLOAT32
+
+
+def _bias(view: TensorView, dtype: DataType, stream: Stream) -> TensorView:
+    value = view.desc.value
+    if value is None or view.dtype is dtype:
+        return view
+    return stream.store.pack(
+        ("cuda bias", view.digest, dtype.value),
+        lambda: np.ascontiguousarray(value.astype(dtype.numpy)),
+    )
+
+
+def _weights(problem: ConvolutionProblem, given: TensorView, stream: Stream) -> TensorView:
+    value, dtype, layout = given.desc.value, problem.source.dtype, problem.source.format
+    if value is None:
+        return given
+    return stream.store.pack(
+        ("cuda weights", given.digest, dtype.value, layout.value),
+        lambda: pack(value, dtype, layout),
+    )
+
+
+def _epilogue_operands(problem: ConvolutionProblem) -> list[TensorDesc]:
+    count = problem.epilogue.operands
+    given = problem.inputs[len(problem.inputs) - count :] if count else ()
+    return [desc for desc in given if desc is not None]
+
+
+def _bare(desc: TensorDesc) -> TensorDesc:
+    """What of a description decides about plans."""
+    strides = None if desc.is_dense else desc.element_strides
+    return TensorDesc(desc.dtype, desc.sizes, desc.format, strides)
