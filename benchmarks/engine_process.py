@@ -20,13 +20,15 @@ from benchmarks.prepared import PEER_ENVIRONMENT, PreparedFiles
 from benchmarks.suite import REPOSITORY
 
 OURS = "plugrt"
+OURS_FIRST = "plugrt_first"
+"""plugrt with a plan that it has never loaded before."""
 OURS_LOW = "plugrt_low"
 """plugrt built with `memory="low"`."""
 
 START_SECONDS = 300.0
 """The longest that an engine may take to load its model and run it once."""
 
-_MODULES = {"torch_compile": "torch", OURS_LOW: OURS}
+_MODULES = {"torch_compile": "torch", OURS_LOW: OURS, OURS_FIRST: OURS}
 
 
 class EngineError(RuntimeError):
@@ -85,6 +87,12 @@ class EngineProcess:
     def peak_memory(self) -> int:
         """Bytes of the resident set at its largest."""
         return int(self._ask("memory"))
+
+    def finish(self) -> None:
+        """Let the process end by itself, with what it has still to write."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait(START_SECONDS)
 
     def close(self) -> None:
         """End the process."""

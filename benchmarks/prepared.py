@@ -28,8 +28,11 @@ SDK = ("plugins", "plugin_registry", "builtin_layers", "core", "src/plugrt", "yo
 
 STALE_SECONDS = 3600
 
-PEER_ENVIRONMENT = {"TORCHINDUCTOR_CACHE_DIR": str(ROOT / "torch")}
-"""Lets torch.compile find the code that it compiled in an earlier run."""
+PEER_ENVIRONMENT = {
+    "TORCHINDUCTOR_CACHE_DIR": str(ROOT / "torch"), "PLUGRT_PACKED_CACHE": str(ROOT / "packed"),
+}  # fmt: skip
+"""Lets torch.compile find the code that it compiled in an earlier run, and plugrt the weights
+that it packed, apart from the user's own."""
 
 
 class PreparedFiles:

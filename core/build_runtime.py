@@ -6,7 +6,7 @@ from cffi import FFI
 
 # cffi_modules runs this file from the repository's root, to which sources must be relative.
 FOLDER = "core/devices/cpu"
-HEADERS = ("runner", "control_flow", "host_callback")
+HEADERS = ("runner", "control_flow", "host_callback", "checksum")
 HERE = Path(__file__).resolve().parent / "devices" / "cpu"
 
 
@@ -36,6 +36,7 @@ typedef struct plugrt_ref {
 """
     + declarations("affinity.h")
     + declarations("cache_state.h")
+    + declarations("checksum.h")
     + declarations("command_list.h")
     + declarations("runner.h")
     + declarations("control_flow.h")

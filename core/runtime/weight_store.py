@@ -11,6 +11,7 @@ import numpy as np
 from ...plugins import Array, DataType, TensorDesc, TensorView, WeightStore
 from ..devices.cpu import SlotTable
 from .buffers import aligned_copy
+from .packed_cache import PackedCache
 
 
 def digest(array: Array) -> str:
@@ -29,10 +30,16 @@ class PackedWeights:
     """The content-addressed buffers of one engine. Thread-safe.
 
     `release` gives the memory of the constants back, which the system reads again from the
-    plan where somebody needs them: each weight is then in memory in one form only.
+    plan where somebody needs them: each weight is then in memory in one form only. `cache` has
+    what an earlier process packed for the same plan.
     """
 
-    def __init__(self, release: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, release: Callable[[], None] = lambda: None, cache: PackedCache | None = None
+    ) -> None:
+        self._cache = cache
+        self.is_unsaved = False
+        """Whether something was packed that is not in the cache."""
         self._lock = threading.RLock()
         self._arrays: dict[tuple[object, ...], Array] = {}
         self._release = release
@@ -42,8 +49,13 @@ class PackedWeights:
         """The buffer for `key`, made by `make` at the first request."""
         with self._lock:
             found = self._arrays.get(tuple(key))
+            if found is None and self._cache is not None:
+                found = self._cache.find(key)
+                if found is not None:
+                    self._arrays[tuple(key)] = found
             if found is None:
                 found = self._arrays[tuple(key)] = aligned_copy(make())
+                self.is_unsaved = self._cache is not None
                 self._unreleased += found.nbytes
                 if self._unreleased >= RELEASE_BYTES:
                     self.release_constants()
@@ -55,6 +67,13 @@ class PackedWeights:
             if self._unreleased:
                 self._release()
                 self._unreleased = 0
+
+    def save(self) -> None:
+        """Begin to write what was packed, for later loads."""
+        with self._lock:
+            if self.is_unsaved and self._cache is not None:
+                self._cache.store(self._arrays)
+            self.is_unsaved = False
 
     @property
     def arrays(self) -> list[Array]:
