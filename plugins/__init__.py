@@ -36,11 +36,13 @@ from .layer import LayerPlugin, check_layer_class
 from .plug_points import (
     CalibratorPlugin,
     DevicePlugin,
+    DeviceSession,
     KernelPlugin,
     ParsedModel,
     ParserPlugin,
     PassPlugin,
     Recording,
+    Slots,
 )
 from .pointwise_layer import PointwiseLayer, UnaryPointwise, broadcast_shapes
 from .rewriting import AnyTensor, LayerNode, NewLayer, NewTensor, Patch, TensorNode
@@ -65,13 +67,14 @@ API_VERSION = 1
 __all__ = [
     "ALIGNMENT", "API_VERSION", "BLOCK", "Alias", "AnyTensor", "Array", "CalibratedRange",
     "CalibrationError", "CalibratorPlugin", "Combination", "CommandList", "DataType",
-    "DeviceError", "DevicePlugin", "Dim", "DimLike", "Epilogue", "EpilogueStep", "Expression",
-    "FixedRange", "Format", "Graph", "Input", "Kernel", "KernelPlugin", "LayerAttributeError",
-    "LayerNode", "LayerPlugin", "ModelError", "NewLayer", "NewTensor", "ParsedModel",
-    "ParserPlugin", "PassPlugin", "Patch", "PlanError", "PluginError", "PlugrtError",
+    "DeviceError", "DevicePlugin", "DeviceSession", "Dim", "DimLike", "Epilogue", "EpilogueStep",
+    "Expression", "FixedRange", "Format", "Graph", "Input", "Kernel", "KernelPlugin",
+    "LayerAttributeError", "LayerNode", "LayerPlugin", "ModelError", "NewLayer", "NewTensor",
+    "ParsedModel", "ParserPlugin", "PassPlugin", "Patch", "PlanError", "PluginError", "PlugrtError",
     "PointwiseLayer", "Quantization", "RangeRule", "Recording", "SameRange", "Schema", "Shape",
-    "ShapeError", "SliceOf", "Stream", "Tactic", "TacticRequest", "TensorDesc", "TensorNode",
-    "TensorView", "UnaryPointwise", "ViewOf", "WeightStore", "attribute", "broadcast_shapes",
-    "ceil_div", "check_layer_class", "data_dependent", "decode_attributes", "dim_max",
-    "dim_min", "encode_attributes", "floor_div", "format_shape", "product", "symbol",
+    "ShapeError", "SliceOf", "Slots", "Stream", "Tactic", "TacticRequest", "TensorDesc",
+    "TensorNode", "TensorView", "UnaryPointwise", "ViewOf", "WeightStore", "attribute",
+    "broadcast_shapes", "ceil_div", "check_layer_class", "data_dependent",
+    "decode_attributes", "dim_max", "dim_min", "encode_attributes", "floor_div",
+    "format_shape", "product", "symbol",
 ]  # fmt: skip

@@ -229,7 +229,7 @@ def evaluate(dim: DimLike, sizes: Mapping[str, int]) -> int:
 
 def evaluate_shape(shape: Sequence[DimLike], sizes: Mapping[str, int]) -> tuple[int, ...]:
     """Every dimension of `shape` as an integer; see `evaluate`."""
-    return tuple(evaluate(dim, sizes) for dim in shape)
+    return tuple([dim if type(dim) is int else evaluate(dim, sizes) for dim in shape])
 
 
 def substitute(dim: DimLike, values: Mapping[str, DimLike]) -> DimLike:
@@ -256,7 +256,7 @@ def substitute(dim: DimLike, values: Mapping[str, DimLike]) -> DimLike:
 
 def is_static(shape: Sequence[DimLike]) -> bool:
     """True when no dimension is symbolic."""
-    return not any(isinstance(dim, Dim) for dim in shape)
+    return not [dim for dim in shape if isinstance(dim, Dim)]
 
 
 def format_shape(shape: Sequence[DimLike]) -> str:

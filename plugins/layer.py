@@ -188,6 +188,13 @@ class LayerPlugin:
         """Ways to run this configuration. Default: one, without epilogue."""
         return () if request.epilogue else (DEFAULT_TACTIC,)
 
+    def getCompilations(
+        self, request: TacticRequest, tactics: Sequence[Tactic]
+    ) -> Sequence[object]:
+        """What the device has to compile before these tactics can run, so that much of it can be
+        done at once before they are timed. On "cuda": (ConvolutionGraph, name of the plan)."""
+        return ()
+
     def setTactic(self, tactic: Tactic) -> None:
         """Take the tuner's choice."""
         self.tactic = tactic
@@ -273,6 +280,8 @@ def check_layer_class(candidate: object) -> type[LayerPlugin]:
     if not isinstance(candidate.__dict__.get("type", getattr(candidate, "type", None)), str):
         raise PluginError(f"{candidate.__name__} has no class attribute `type` (a string)")
     for name in _CONTRACT:
+        if getattr(candidate, name) is getattr(LayerPlugin, name):
+            continue  # inherited; looking at signatures is slow
         mine = inspect.signature(getattr(candidate, name)).parameters
         base = inspect.signature(getattr(LayerPlugin, name)).parameters
         required = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +26,9 @@ class KernelPlugin(ABC):
     name: ClassVar[str]
     layer: ClassVar[str]
     """Type of the layer that it implements."""
+
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    """Devices that it has kernels for; on others it is not asked."""
 
     @abstractmethod
     def getTactics(self, layer: LayerPlugin, request: TacticRequest) -> Sequence[Tactic]:
@@ -110,22 +113,87 @@ class CalibratorPlugin(ABC):
         """(low, high) of every tensor observed. Raises CalibrationError when undecidable."""
 
 
-class Recording(ABC):
-    """A stream that has been filled and can be replayed."""
+class Slots(ABC):
+    """Buffers of one recording, numbered."""
+
+    addresses: list[int]
 
     @abstractmethod
-    def replay(self, slots: Sequence[int]) -> None:
-        """Run with these buffer addresses, one per slot. Raises DeviceError naming the layer."""
+    def reserve(self, address: int = 0) -> int:
+        """A new slot, whose address the recording is told before it is replayed."""
+
+    @abstractmethod
+    def bind(self, memory: Any) -> int:
+        """The slot of memory that outlives the recording's calls, such as a constant."""
+
+
+class Recording(ABC):
+    """A stream that has been filled and can be replayed; one call at a time."""
+
+    @abstractmethod
+    def bind(self, slot: int, address: int) -> None:
+        """Point a slot at another buffer."""
+
+    @abstractmethod
+    def replay(self, slots: Sequence[int] = ()) -> None:
+        """Run with these buffer addresses, one per slot that was reserved, where they are given.
+
+        It may return before the device is done. Raises DeviceError naming the layer.
+        """
+
+    @abstractmethod
+    def replay_timed(self) -> list[tuple[int, float]]:
+        """Run and wait: (number of the layer, seconds) of every part of the run."""
+
+    def synchronize(self) -> None:  # noqa: B027 - devices that wait in `replay` need none
+        """Wait for what `replay` began. Raises DeviceError naming the layer."""
+
+    @property
+    @abstractmethod
+    def command_count(self) -> int:
+        """Kernels and copies of one run."""
+
+
+class DeviceSession(ABC):
+    """A device at work for one engine: what its contexts share."""
+
+    device: str
+    """Name of the device: `TacticRequest.device`, `Stream.device`."""
+
+    ordinal: int = 0
+    """Which of the device's processors."""
+
+    @property
+    @abstractmethod
+    def packed_bytes(self) -> int:
+        """Bytes of packed weights made so far."""
+
+    @property
+    def weights(self) -> Sequence[Array]:
+        """Packed weights in the host's memory."""
+        return ()
+
+    @abstractmethod
+    def create_context(self, planned: Any, threads: int, **options: Any) -> Any:
+        """An execution context for a planned network."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
+        """Release what the engine no longer needs; contexts are closed."""
 
 
 class DevicePlugin(ABC):
-    """A device (group `plugrt.devices`): allocator, stream, recorder and timer."""
+    """A device (group `plugrt.devices`): allocator, stream, recorder and timer.
+
+    It is made with the number of the processor, 0 being the first one.
+    """
 
     name: ClassVar[str]
+    ordinal: int = 0
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, str]:
-        """What tuning results depend on: processor, instruction sets, library versions."""
+        """What tuning results depend on: processor, instruction sets, library versions. The
+        entry "device" is the device's name."""
 
     @abstractmethod
     def formats(self) -> Sequence[Format]:
@@ -134,3 +202,19 @@ class DevicePlugin(ABC):
     def narrow_floats(self) -> Sequence[DataType]:
         """Types below float32 that the hardware computes with, the best first."""
         return ()
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise DeviceError, with what to do, where the device cannot be used."""
+
+    @abstractmethod
+    def open(
+        self, release: Callable[[], None] = lambda: None, cache: Any = None
+    ) -> DeviceSession:
+        """The device at work for one engine. `release` gives the memory of its constants back,
+        `cache` has weights that earlier processes packed for the CPU. Raises DeviceError like
+        `check`."""
+
+    @abstractmethod
+    def tuning_bench(self, registry: Any, threads: int) -> Any:
+        """What layers are timed on (see core/tuning/bench.py)."""

@@ -33,6 +33,7 @@ class PointwiseLayer(LayerPlugin):
 
     type = "PointwiseLayer"
     recordable = True
+    devices = ("cpu", "cuda")
     acceptsPadded = False
 
     def pointwise(self) -> Expression:
@@ -73,7 +74,7 @@ class PointwiseLayer(LayerPlugin):
 
         output = request.outputs[0]
         expression = self._composed(request.epilogue, request.inputs, output)
-        if not pointwise.supports(expression, request.inputs, output):
+        if not pointwise.supports(expression, request.inputs, output, request.device):
             return ()
         aliasable = frozenset(
             k for k, desc in enumerate(request.inputs)

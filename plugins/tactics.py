@@ -10,10 +10,11 @@ from .tensor import TensorDesc
 
 @dataclass(frozen=True)
 class Combination:
-    """One assignment of types and formats to all inputs and outputs of a layer."""
+    """One assignment of types and formats to all inputs and outputs of a layer, on `device`."""
 
     inputs: tuple[TensorDesc, ...]
     outputs: tuple[TensorDesc, ...]
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class TacticRequest:
     of it is not offered; an empty list means the region is not fused. With `name` set only the
     tactic of this name is looked for, so that whatever is costly to find out about others can
     be left out; offering them all the same is no mistake.
+
+    `device` is where the layer shall run, `ordinal` which of the GPUs. Layers without it in
+    their `devices` are asked about "cpu", as are those that offer nothing for it. `tf32` allows
+    float32 inputs of products to be rounded to 10 bits; tactics that do so say it in their name.
     """
 
     inputs: tuple[TensorDesc, ...]
@@ -32,6 +37,8 @@ class TacticRequest:
     device: str = "cpu"
     thread_count: int = 1
     name: str | None = None
+    tf32: bool = False
+    ordinal: int = 0
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,8 @@ class TensorDesc:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The shape as ints. Raises ShapeError while it is symbolic."""
+        if not [dim for dim in self.shape if type(dim) is not int]:  # asked for very often
+            return tuple(self.shape)  # type: ignore[arg-type]
         if not is_static(self.shape):
             raise ShapeError(f"shape {format_shape(self.shape)} is still symbolic here")
         return tuple(int(dim) for dim in self.shape)  # type: ignore[arg-type]

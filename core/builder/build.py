@@ -7,11 +7,12 @@ from contextlib import suppress
 from functools import partial
 
 from ... import plugins
-from ...plugins import DataType, PlugrtError, ShapeError
-from ..devices.cpu import CpuDevice, release_team
+from ...plugins import DataType, DevicePlugin, PlugrtError, ShapeError
+from ..devices.cpu import release_team
+from ..devices.opening import device_named
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
-from ..explanation import Explanation
+from ..explanation import Explanation, Note
 from ..graph import Network
 from ..graph.build_descs import Concretise, Storage
 from ..graph.concrete_shapes import check_shapes
@@ -32,15 +33,18 @@ from .profiles import SizeProfile, concrete_shape, size_profile
 
 
 def build(network: Network, config: BuilderConfig | None = None) -> Engine:
-    """Optimise a network for the CPU and return its engine. The network is not changed.
+    """Optimise a network for a device and return its engine. The network is not changed.
 
     Raises ShapeError when nothing is marked as output or a profile does not fit, PluginError
-    when a layer offers no way to run; messages name the layer.
+    when a layer offers no way to run; messages name the layer. Raises DeviceError where the
+    device cannot be used, with what to do.
     """
     config = config or BuilderConfig()
     if not network.outputs:
         raise ShapeError(f"network {network.name!r} has no output; call mark_output(tensor)")
-    device = CpuDevice()
+    device = device_named(config.device, network.registry)
+    device.check()
+    target = config.target
     formats = list(device.formats())
     profile = size_profile(network, config)
     report: list[str] = []
@@ -49,33 +53,36 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     working = copy_network(network)
     simplify(working, report.append)
     storages = storages_for(config.precision, device, report.append)
-    timer = network_timer(config, working, cache, storages, report.append)
+    bench = device.tuning_bench(network.registry, config.threads)
+    timer = network_timer(config, working, cache, storages, bench, report.append)
 
     def plan(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
         if config.fusion:
-            timing = FusionTiming(
-                timer, storages, profile.concretise, config.threads, part.registry,
-                limits_of(config),
-            )  # fmt: skip
-            fuse_epilogues(part, formats, profile.concretise, config.threads, tell, others, timing)
+            timing = None
+            if target.is_host:  # on a GPU a pass over memory costs more than it can gain
+                timing = FusionTiming(
+                    timer, storages, profile.concretise, target, part.registry, limits_of(config)
+                )
+            fuse_epilogues(part, formats, profile.concretise, target, tell, others, timing)
         if config.precision in ("int8", "best"):
-            lower_precision(part, formats, profile.concretise, config.threads, tell)
+            lower_precision(part, formats, profile.concretise, target, tell)
         else:
             keep_float(part)
         remove_dead_layers(part)
         finisher = Finisher(
-            storages, profile, config.threads, timer, limits_of(config), tell, others,
+            storages, profile, target, timer, limits_of(config), tell, others,
         )  # fmt: skip
         return finisher.finish(part)
 
-    if config.fusion and not timer.knows_nothing:
+    if config.fusion and target.is_host and not timer.knows_nothing:
         measure = NetworkTimer(
-            lambda part: plan(part, lambda line: None), timer, config.threads, profile.concretise
+            lambda part: plan(part, lambda line: None), timer, target, profile.concretise
         )
         apply_alternatives(working, measure.seconds, profile.concretise, report.append)
     planned = plan(working, report.append)
     tuning = finish_tuning(config, timer, cache, report.append)
     release_team()
+    tell_of_host_layers(planned, report.append)
     info = EngineInfo(
         fingerprint=dict(device.fingerprint()),
         threads=config.threads,
@@ -85,11 +92,13 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         metadata=_metadata(network),
     )
     explanation = Explanation.of(working, report, tuning)
-    return Engine(planned, info, report=report, explanation=explanation)
+    return Engine(
+        planned, info, report=report, explanation=explanation, session=device.open()
+    )
 
 
 def storages_for(
-    precision: str, device: CpuDevice, report: Callable[[str], None]
+    precision: str, device: DevicePlugin, report: Callable[[str], None]
 ) -> list[Storage]:
     """How activations may be stored, the exact types first."""
     types = [DataType.FLOAT32]
@@ -101,10 +110,20 @@ def storages_for(
         else:
             types += native[:1]
             used = f"{native[0].value} or float32" if native else "float32"
-            report(f"{wanted.value} is not native to this processor: layers use {used}")
+            report(f"{wanted.value} is not native to this device: layers use {used}")
     elif precision == "best":
         types += native
     return [Storage(layout, dtype) for dtype in types for layout in device.formats()]
+
+
+def tell_of_host_layers(planned: PlannedNetwork, report: Callable[[str], None]) -> None:
+    """Report every layer that runs beside the device, in bodies too."""
+    for body in planned.bodies.values():
+        tell_of_host_layers(body, report)
+    for layer in planned.network.layers:
+        if layer.on_host:
+            text = f"runs on the host: {layer.plugin.type} has no kernels for this device"
+            report(Note(layer.name, "on the host", text))
 
 
 def _metadata(network: Network) -> dict[str, str]:

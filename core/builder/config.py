@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Union
 
 from ...plugins import PlugrtError, ShapeError
+from ..devices.opening import parse_device
+from ..devices.target import Target
 from ..tuning.progress import Progress
 from ..tuning.timing_cache import TimingCache
 
-PRECISIONS = ("fp32", "bf16", "fp16", "int8", "best")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8", "best")
 TUNING = ("fast", "full", "off")
 MEMORY = ("normal", "low")
 
@@ -30,8 +32,11 @@ class ShapeProfile:
 class BuilderConfig:
     """Options of a build.
 
-    `precision`: fp32 keeps every float in 32 bits; bf16 and fp16 use 16 bits for the layers
-    that get faster, conversions counted, where the processor computes with them; int8 stores
+    `device`: "cpu", "cuda", or "cuda:1" for the second GPU; layers that have no kernels for a GPU
+    run on the host.
+    `precision`: fp32 keeps every float in 32 bits; tf32 lets GPUs round the inputs of products
+    to 10 bits; bf16 and fp16 use 16 bits for the layers
+    that get faster, conversions counted, where the device computes with them; int8 stores
     tensors that have a scale (`tensor.set_quantization`) in 8 bits where layers can; best
     allows all of these.
     `max_workspace_size`: bytes of scratch memory one layer may use; None means any.
@@ -40,7 +45,8 @@ class BuilderConfig:
     `profiles`: a ShapeProfile per input with symbolic sizes. `max_batch_size` is shorthand
     for the size on axis 0: from 1 to it, best at it. Without either, any size runs and
     tactics are chosen for 1.
-    `threads`: team size that tactics are chosen for, and the contexts' default.
+    `threads`: team size that tactics are chosen for, and the contexts' default; on a GPU that
+    of layers that run on the host.
     `tune`: fast measures the candidates of every layer; full measures longer, the unlikely
     ones too, and the best whole networks; off decides by rules.
     `tune_time`: seconds after which nothing more is measured and rules decide; None: no limit.
@@ -49,6 +55,7 @@ class BuilderConfig:
     `timing_cache`: a TimingCache, or a file to read and update.
     """
 
+    device: str = "cpu"
     precision: str = "fp32"
     max_workspace_size: int | None = None
     memory: str = "normal"
@@ -61,6 +68,12 @@ class BuilderConfig:
     fusion: bool = True
     timing_cache: Union[TimingCache, Path, str, None] = None  # noqa: UP007
 
+    @property
+    def target(self) -> Target:
+        """What layers are asked for."""
+        name, ordinal = parse_device(self.device)
+        return Target(name, ordinal, self.threads, tf32=self.precision in ("tf32", "best"))
+
     def __post_init__(self) -> None:
         for name, value, allowed in (
             ("precision", self.precision, PRECISIONS),
@@ -70,6 +83,7 @@ class BuilderConfig:
             if value not in allowed:
                 known = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
                 raise PlugrtError(f"{name}={value!r} is not available; use {known}")
+        parse_device(self.device)
         if self.threads < 1:
             raise PlugrtError(f"threads={self.threads} is not possible; use 1 or more")
         if self.tune_time is not None and not self.tune_time >= 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...plugins import Format, PlugrtError
+from ..devices.target import Target
 from ..explanation import CONVERSION, Note
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
@@ -21,14 +22,14 @@ class Conversions:
 
     def __init__(
         self, network: Network, declared: Mapping[Tensor, Place], concretise: Concretise,
-        threads: int, timer: Timer, report: Callable[[str], None],
+        target: Target, timer: Timer, report: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._timer = timer
         self._report = report
         self._network = network
         self._declared = declared
         self._concretise = concretise
-        self._threads = threads
+        self._target = target
 
     def insert(self, choice: Mapping[Layer, Option]) -> None:
         """Give every reader the place of its choice, and the user outputs as `declared`."""
@@ -74,7 +75,7 @@ class Conversions:
                 f"no layer of role {role!r} turns {source.name!r} from {source.dtype.value} "
                 f"{source.format.value} to {dtype.value} {layout.value}"
             )
-        layer.kernel = found.kernel
+        layer.kernel, layer.on_host = found.kernel, found.on_host
         layer.plugin.setTactic(found.tactic)
         self._tell(layer, role, found)
         return layer
@@ -102,7 +103,7 @@ class Conversions:
         storages = [Storage(source.format), Storage(result.format)]
         places = ((source.dtype, source.format), (result.dtype, result.format))
         found = candidates(
-            layer, storages, self._concretise, self._threads, self._network.registry
+            layer, storages, self._concretise, self._target, self._network.registry
         )
         return next((c for c in found if c.places == places), None)
 

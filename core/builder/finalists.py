@@ -15,13 +15,13 @@ from math import inf
 from statistics import median
 
 from ...plugins import TensorDesc
-from ..engine.engine import Engine
-from ..engine.info import EngineInfo
+from ..devices.target import Target
 from ..explanation import Note
 from ..graph import Layer
 from ..runtime.planned import PlannedNetwork
 from ..tuning.assignment import Assignment, Choice, Option
 from ..tuning.timer import Timer
+from .trial_engine import engine_on
 
 MAXIMUM_FINALISTS = 4
 MAXIMUM_NEIGHBOURS = 12
@@ -46,7 +46,7 @@ class Finalists:
     timer: Timer
     complete: Callable[[Choice], PlannedNetwork]
     inputs: Mapping[str, TensorDesc]
-    threads: int
+    target: Target
     report: Callable[[str], None]
 
     def best(self) -> Choice:
@@ -116,7 +116,7 @@ class Finalists:
         for layer, option in choice.items():
             state.update(self.timer.key(layer.plugin, option.candidate, layer.epilogue).encode())
             state.update("".join(f" {t.name}" for t in layer.present_inputs).encode())
-        return f"network {state.hexdigest()} threads={self.threads}"
+        return f"network {state.hexdigest()} threads={self.target.threads}"
 
     def _run(self, choices: Sequence[Choice]) -> list[float]:
         feeds = {name: self.timer.sample(desc) for name, desc in self.inputs.items()}
@@ -124,7 +124,7 @@ class Finalists:
         with ExitStack() as stack:
             runs = []
             for choice in choices:
-                engine = Engine(self.complete(choice), EngineInfo(threads=self.threads))
+                engine = engine_on(self.target, self.complete(choice))
                 stack.enter_context(engine)
                 context = stack.enter_context(engine.create_context())
                 runs.append((context, context.execute(feeds)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...plugins import ShapeError, TensorDesc
 from ...plugins.dims import evaluate_shape, symbols
+from ..devices.target import Target
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from ..graph.concrete_shapes import check_shapes
@@ -31,12 +32,12 @@ class Finisher:
     """Turns an optimised network into a planned one, bodies first."""
 
     def __init__(
-        self, storages: list[Storage], profile: SizeProfile, threads: int, timer: Timer,
+        self, storages: list[Storage], profile: SizeProfile, target: Target, timer: Timer,
         limits: Limits, report: Report, others: Sequence[Concretise] = (),
     ) -> None:
         self._storages = storages
         self._profile = profile
-        self._threads = threads
+        self._target = target
         self._timer = timer
         self._limits = limits
         self._report = report
@@ -56,7 +57,7 @@ class Finisher:
         self._copy_behind_barriers(network, is_body)
         concretise = self._profile.concretise
         assignment = Assignment(
-            network, self._storages, concretise, self._threads, self._timer, self._limits,
+            network, self._storages, concretise, self._target, self._timer, self._limits,
             self._others,
         )  # fmt: skip
         choice = assignment.solve()
@@ -78,7 +79,7 @@ class Finisher:
         for layer, option in choice.items():
             self._apply(network, layer, option, constants)
         Conversions(
-            network, declared, concretise, self._threads, self._timer, report
+            network, declared, concretise, self._target, self._timer, report
         ).insert(choice)
         sharing = Sharing(network, self._all_sizes(network), concretise, self._timer, report)
         aliasing = sharing.decide(accumulating)
@@ -101,7 +102,7 @@ class Finisher:
             for tensor in network.inputs
         }
         return Finalists(
-            assignment, self._timer, complete, inputs, self._threads, self._report
+            assignment, self._timer, complete, inputs, self._target, self._report
         )
 
     @staticmethod
@@ -157,7 +158,7 @@ class Finisher:
         self, network: Network, layer: Layer, option: Option, constants: NarrowConstants
     ) -> None:
         candidate = option.candidate
-        layer.kernel = candidate.kernel
+        layer.kernel, layer.on_host = candidate.kernel, candidate.on_host
         with naming_layer(layer.name, layer.plugin, "setTactic() or setEpilogue()"):
             layer.plugin.setTactic(candidate.tactic)
             layer.plugin.setEpilogue(layer.epilogue)

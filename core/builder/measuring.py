@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ...plugins import PlugrtError
-from ..devices.cpu import Weights
 from ..explanation import Note
 from ..graph import Network
 from ..graph.build_descs import Storage
-from ..tuning.effort import FAST, FULL
+from ..tuning.bench import TuningBench
 from ..tuning.progress import ProgressMeter
 from ..tuning.timer import Timer
 from ..tuning.timing_cache import TimingCache
 from .config import BuilderConfig
-
-EFFORTS = {"fast": FAST, "full": FULL, "off": None}
 
 Report = Callable[[str], None]
 
@@ -30,7 +27,7 @@ def open_timing_cache(
     reported, and told as a warning. Raises PlugrtError for a folder."""
     given = config.timing_cache
     if isinstance(given, TimingCache):
-        return given
+        return given.for_device(fingerprint)
     if given is None:
         return TimingCache(fingerprint)
     path = Path(given)
@@ -41,7 +38,7 @@ def open_timing_cache(
 
 def network_timer(
     config: BuilderConfig, network: Network, cache: TimingCache, storages: Sequence[Storage],
-    report: Report,
+    bench: TuningBench, report: Report,
 ) -> Timer:  # fmt: skip
     """A timer for layers of this network, whose weights tell where they will be read from."""
     narrowest = min(storage.floats.itemsize for storage in storages)
@@ -53,9 +50,9 @@ def network_timer(
         if tensor.is_constant and tensor.value is not None
     )
     return Timer(
-        cache, config.threads, network.registry, EFFORTS[config.tune], report,
-        where=Weights.of_network(touched, config.threads),
-        meter=ProgressMeter(config.progress, config.tune_time),
+        cache, config.threads, network.registry, bench.efforts[config.tune], report,
+        where=bench.weights_of(touched),
+        meter=ProgressMeter(config.progress, config.tune_time), bench=bench,
     )  # fmt: skip
 
 
@@ -63,7 +60,9 @@ def finish_tuning(
     config: BuilderConfig, timer: Timer, cache: TimingCache, report: Report
 ) -> dict[str, Any]:
     """Keep the times, and tell how the tuning went: in the report and as data."""
+    timer.close()
     facts = {
+        "device": config.device,
         "tune": config.tune,
         "seconds": timer.meter.seconds,
         "measured": timer.measured,

@@ -9,13 +9,13 @@ from math import ceil, floor, sqrt
 
 from ...plugins import PlugrtError
 from ..devices.cpu.cache_state import CacheState
-from ..engine.engine import Engine
-from ..engine.info import EngineInfo
+from ..devices.target import Target
 from ..graph import Network
 from ..graph.build_descs import Concretise, Storage, build_desc
 from ..runtime.planned import PlannedNetwork
 from ..tuning.candidates import chosen_candidate
 from ..tuning.timer import Timer
+from .trial_engine import engine_on
 
 GAIN = 0.03
 """A proposal must be faster by so much to be worth another form of the network."""
@@ -37,12 +37,12 @@ class NetworkTimer:
     """
 
     def __init__(
-        self, plan: Callable[[Network], PlannedNetwork], timer: Timer, threads: int,
+        self, plan: Callable[[Network], PlannedNetwork], timer: Timer, target: Target,
         concretise: Concretise,
     ) -> None:
         self._plan = plan
         self._timer = timer
-        self._threads = threads
+        self._target = target
         self._concretise = concretise
 
     def seconds(self, present: Network, proposed: Network) -> tuple[float, float] | None:
@@ -79,7 +79,7 @@ class NetworkTimer:
             self._timer.key(x.plugin, chosen_candidate(x, self._concretise), x.epilogue)
             for x in network.layers
         ]
-        return SEPARATOR.join([f"network {network.name} threads={self._threads}", *layers])
+        return SEPARATOR.join([f"network {network.name} threads={self._target.threads}", *layers])
 
     def _measure(self, planned: Sequence[PlannedNetwork]) -> tuple[float, float] | None:
         """Seconds of the first network, and the greatest likely ratio of the second one's time
@@ -106,7 +106,7 @@ class NetworkTimer:
     def _stopwatch(self, planned: PlannedNetwork, stack: ExitStack) -> Callable[[], float]:
         """A function that runs the network once, as a part of the whole one, and returns
         seconds."""
-        engine = stack.enter_context(Engine(planned, EngineInfo(threads=self._threads)))
+        engine = stack.enter_context(engine_on(self._target, planned))
         context = stack.enter_context(engine.create_context())
         feeds = {
             tensor.name: self._timer.sample(
@@ -118,7 +118,7 @@ class NetworkTimer:
         state = CacheState(self._timer.where, engine.weights, list(feeds.values()))
 
         def run() -> float:
-            state.prepare(self._threads)
+            state.prepare(self._target.threads)
             start = time.perf_counter()
             context.execute(feeds, outputs)
             return time.perf_counter() - start

@@ -15,10 +15,16 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from mmap import mmap
 from zlib import crc32
 
+import numpy as np
+
 from ...plugins import ALIGNMENT, PlanError
+from ..devices.cpu.checksum import HAS_CHECKSUMS, checksums
+from .late_checks import LateChecks
 
 MAGIC = b"\x89PLRT\r\n\x1a"
 """Not text, and changed by every transfer that takes it for text."""
@@ -30,6 +36,9 @@ MAXIMUM_SECTIONS = 64
 
 BLOCK_BYTES = 1 << 20
 """Bytes that are summed as one piece."""
+
+LARGE_BYTES = 4 << 20
+"""Sections of so many bytes are worth a thread of their own, and code without an interpreter."""
 
 _HEADER = struct.Struct("<8sIIQQ32s")
 _DIGEST_SIZE = 32
@@ -66,8 +75,11 @@ def write_container(sections: Mapping[str, Chunks]) -> bytes:
     return b"".join([signed, _digest([signed, table]), table, *body])
 
 
-def read_container(data: memoryview) -> dict[str, memoryview]:
-    """The sections by name, as views of `data`, every checksum verified.
+def read_container(
+    data: memoryview, checks: LateChecks | None = None
+) -> dict[str, memoryview]:
+    """The sections by name, as views of `data`, every checksum verified. With `checks` those of
+    large sections are, when these have been waited for.
 
     Raises PlanError for anything that `write_container` would not have written.
     """
@@ -81,7 +93,7 @@ def read_container(data: memoryview) -> dict[str, memoryview]:
     digest = bytes(data[_SIGNED : _HEADER.size])
     if _digest([data[:_SIGNED], data[_HEADER.size : body]]) != digest:
         raise PlanError("the plan's header is damaged (checksum); copy or build it again")
-    return _read_sections(data, _entries(data[_HEADER.size : body]), body)
+    return _read_sections(data, _entries(data[_HEADER.size : body]), body, checks)
 
 
 def content_digest(data: memoryview) -> str:
@@ -127,7 +139,7 @@ def _entries(table: memoryview) -> list[_Entry]:
 
 
 def _read_sections(
-    data: memoryview, entries: Sequence[_Entry], start: int
+    data: memoryview, entries: Sequence[_Entry], start: int, checks: LateChecks | None
 ) -> dict[str, memoryview]:
     sections: dict[str, memoryview] = {}
     for entry in entries:
@@ -138,10 +150,11 @@ def _read_sections(
                 f"the plan's section {entry.name!r} ({entry.length} bytes at {entry.offset}) "
                 "overlaps another or leaves the file; build it again"
             )
-        if _digest([data[start:end]]) != entry.digest:
-            raise PlanError(
-                f"the plan's section {entry.name!r} is damaged (checksum); copy or build it again"
-            )
+        check = partial(_check_digest, entry, data[start:end])
+        if checks is None or end - start < LARGE_BYTES:
+            check()
+        else:
+            checks.add(check)
         if any(data[start + entry.length : end]):
             raise PlanError(f"padding behind section {entry.name!r} is not zero; build it again")
         sections[entry.name] = data[start : start + entry.length]
@@ -149,6 +162,21 @@ def _read_sections(
     if start != data.nbytes:
         raise PlanError(f"{data.nbytes - start} bytes follow the plan's sections; build it again")
     return sections
+
+
+def _check_digest(entry: _Entry, content: memoryview) -> None:
+    if content.nbytes < LARGE_BYTES or not HAS_CHECKSUMS:
+        found = _digest([content])
+    else:
+        memory = np.frombuffer(content, np.uint8)
+        starts = np.arange(0, memory.nbytes, BLOCK_BYTES, dtype=np.uint64)
+        lengths = np.minimum(memory.nbytes - starts, BLOCK_BYTES)
+        release = isinstance(content.obj, mmap)  # it has been read for this alone
+        found = _digest_of(checksums(memory, starts, lengths, release=release).tolist())
+    if found != entry.digest:
+        raise PlanError(
+            f"the plan's section {entry.name!r} is damaged (checksum); copy or build it again"
+        )
 
 
 def _digest(chunks: Chunks) -> bytes:
@@ -159,6 +187,10 @@ def _digest(chunks: Chunks) -> bytes:
     else:
         with ThreadPoolExecutor(min(len(blocks), len(os.sched_getaffinity(0)))) as pool:
             sums = list(pool.map(_block_sum, blocks))
+    return _digest_of(sums)
+
+
+def _digest_of(sums: Sequence[int]) -> bytes:
     return sha256(struct.pack(f"<{len(sums)}I", *sums)).digest()
 
 

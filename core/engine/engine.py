@@ -9,23 +9,27 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import Union
 
 from ...plugin_registry import Registry
-from ...plugins import Array, LayerPlugin, PlanError, PlugrtError, TensorDesc
+from ...plugins import (
+    Array,
+    DeviceSession,
+    LayerPlugin,
+    PlanError,
+    PlugrtError,
+    TensorDesc,
+)
 from ..atomic_file import write_atomically
-from ..devices.cpu import Affinity, CpuDevice, Runner, warn_without_onednn
+from ..devices.opening import device_named
 from ..explanation import Explanation
 from ..graph import Layer
 from ..graph.naming import naming_layer
 from ..runtime.context import ExecutionContext
+from ..runtime.plan_source import PlanSource
 from ..runtime.planned import PlannedNetwork
-from ..runtime.shape_recording import Schedule
-from ..runtime.weight_store import PackedWeights
-from .plan import EngineInfo, read_plan, revalidate_tactics, write_plan
-
-if TYPE_CHECKING:
-    from ..builder.replan import Replanned
+from .loading import load_plan
+from .plan import EngineInfo, write_plan
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -39,7 +43,7 @@ class Engine:
     def __init__(
         self, planned: PlannedNetwork, info: EngineInfo, report: Sequence[str] = (),
         explanation: Explanation | None = None,
-        release: Callable[[], None] = lambda: None,
+        session: DeviceSession | None = None,
     ) -> None:  # fmt: skip
         self.planned = planned
         self.info = info
@@ -47,10 +51,9 @@ class Engine:
         """What the build did to each layer, line by line; empty for a loaded engine."""
         self.explanation = explanation or Explanation()
         """The same as data, layer by layer; empty for a loaded engine."""
-        self._packed = PackedWeights(release)
         self._initialised: list[Layer] = []
         self._closed = False
-        warn_without_onednn()
+        self._session = session or device_named(info.device).open()
         self._initialise(planned)
 
     # ---- plans ----------------------------------------------------------------------------
@@ -64,51 +67,53 @@ class Engine:
         write_atomically(Path(path), self.to_bytes())
 
     @classmethod
-    def from_bytes(cls, data: bytes, registry: Registry | None = None) -> Engine:
+    def from_bytes(
+        cls, data: bytes, registry: Registry | None = None, *, device: str | None = None
+    ) -> Engine:
         """Load a plan from memory; see `load`."""
-        return cls._from_view(memoryview(data), registry)
+        view = memoryview(data)
+        return cls._from_view(view, registry, device, PlanSource(view))
 
     @classmethod
-    def load(cls, path: PathLike, registry: Registry | None = None) -> Engine:
+    def load(
+        cls, path: PathLike, registry: Registry | None = None, *, device: str | None = None
+    ) -> Engine:
         """Load a plan file; weights stay memory-mapped, and those that were packed leave memory.
 
+        `device` is where it shall run, such as "cpu" or "cuda:1"; by default the kind of device
+        that the plan is for, or the CPU with a warning where there is none.
         A plan from another machine runs with a warning; where its formats, types or tactics are
         not possible here, rules choose others. `plugrt.retune` measures. Raises PlanError for a
         damaged or newer file, and for plug-ins that are not installed, naming their
-        distribution and version.
+        distribution and version, and DeviceError for a `device` that cannot be used.
         """
         try:
             with open(path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size == 0:
+                state = os.fstat(file.fileno())
+                if state.st_size == 0:
                     raise PlanError(f"plan {os.fspath(path)} is empty; build it again")
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise PlanError(f"plan {os.fspath(path)} cannot be read: {error.strerror}") from None
+        view = memoryview(mapped)
         try:
             return cls._from_view(
-                memoryview(mapped), registry, lambda: mapped.madvise(mmap.MADV_DONTNEED)
+                view, registry, device, PlanSource(view, state),
+                lambda: mapped.madvise(mmap.MADV_DONTNEED),
             )
         except PlanError as error:
             raise PlanError(f"{os.fspath(path)}: {error}") from error.__cause__
 
     @classmethod
     def _from_view(
-        cls, view: memoryview, registry: Registry | None,
+        cls, view: memoryview, registry: Registry | None, device: str | None, source: PlanSource,
         release: Callable[[], None] = lambda: None,
     ) -> Engine:  # fmt: skip
         registry = registry if registry is not None else Registry.default()
-        planned, info = read_plan(view, registry)
-        foreign = dict(CpuDevice().fingerprint()) != dict(info.fingerprint)
-        explanation = None
-        try:
-            report = revalidate_tactics(planned, registry, foreign, info)
-            if foreign:
-                warnings.warn(report[0], RuntimeWarning, stacklevel=3)
-        except PlanError as error:
-            planned, info, report, explanation = _planned_anew(planned, info, error)
-        release()  # checksums have read everything
-        return cls(planned, info, report, explanation, release)
+        found = load_plan(view, registry, device, source, release)
+        for text in found.warnings:
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
+        return cls(found.planned, found.info, found.report, found.explanation, found.session)
 
     # ---- use ------------------------------------------------------------------------------
 
@@ -124,7 +129,8 @@ class Engine:
         of the context's own makes the calls then, which costs tens of microseconds each.
 
         Raises PlugrtError for less than one thread, processors that this process may not use,
-        a negative time, and when the engine is closed.
+        a negative time, and when the engine is closed. On a GPU `threads` is the team of
+        layers that run on the host, and the other options are refused.
         """
         if self._closed:
             raise PlugrtError("the engine is closed; load it again")
@@ -133,13 +139,17 @@ class Engine:
             raise PlugrtError(f"threads={count} is not possible; use 1 or more")
         if not 0 <= spin_seconds < inf:
             raise PlugrtError(f"spin_seconds={spin_seconds} is not possible; use 0 or more")
-        schedule = Schedule(
-            None if processors is None else Affinity(processors),
-            Runner(count, spin_seconds) if spin_seconds else None,
+        made: ExecutionContext = self._session.create_context(
+            self.planned, count, limits=self._limits(), engine=self, processors=processors,
+            spin_seconds=spin_seconds,
         )
-        return ExecutionContext(
-            self.planned, self._packed, count, self._limits(), engine=self, schedule=schedule
-        )
+        return made
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or "cuda:1" for the second GPU."""
+        session = self._session
+        return f"{session.device}:{session.ordinal}" if session.ordinal else session.device
 
     @property
     def inputs(self) -> dict[str, TensorDesc]:
@@ -165,7 +175,7 @@ class Engine:
     @property
     def packed_bytes(self) -> int:
         """Bytes of packed weights made so far, beside the plan's own."""
-        return self._packed.nbytes
+        return self._session.packed_bytes
 
     @property
     def weights(self) -> list[Array]:
@@ -174,7 +184,7 @@ class Engine:
             tensor.value for tensor in self.planned.network.tensors.values()
             if tensor.is_constant and tensor.value is not None
         ]  # fmt: skip
-        return [*plain, *self._packed.arrays]
+        return [*plain, *self._session.weights]
 
     @property
     def closed(self) -> bool:
@@ -195,6 +205,7 @@ class Engine:
                     layer.plugin.terminate()
             except PlugrtError as error:
                 errors.append(error)
+        self._session.close()
         if errors:
             raise errors[0]
 
@@ -223,22 +234,3 @@ class Engine:
                 raise
         for body in planned.bodies.values():
             self._initialise(body)
-
-
-def _planned_anew(planned: PlannedNetwork, info: EngineInfo, reason: PlanError) -> Replanned:
-    """The plan's graph with choices that are possible here, found by rules.
-
-    Raises PlanError with `reason` where there are none.
-    """
-    from ..builder.replan import replan_by_rules  # which makes engines, and is rarely needed
-
-    try:
-        found = replan_by_rules(planned, info)
-    except PlugrtError as error:
-        raise PlanError(f"{reason}; nor can it be planned anew: {error}") from error
-    text = (
-        f"the plan's own choices are not possible on this machine ({reason}); it runs by rules: "
-        "plugrt.retune measures what is fastest here"
-    )
-    warnings.warn(text, RuntimeWarning, stacklevel=4)
-    return found._replace(report=[text, *found.report])

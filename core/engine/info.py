@@ -38,6 +38,11 @@ class EngineInfo:
     notes: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def device(self) -> str:
+        """The device that it was built for, without a number."""
+        return self.fingerprint.get("device", "cpu")
+
 
 def encode_info(info: EngineInfo) -> dict[str, Any]:
     """The information as plain values."""

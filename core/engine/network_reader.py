@@ -222,6 +222,7 @@ class NetworkReader:
 
     def _tune(self, layer: Layer, decision: Any, what: str) -> None:
         tuned = decode_tuning(decision, layer, f"{what}.tuning")
+        layer.on_host = tuned.on_host
         if tuned.kernel is not None:
             layer.kernel = self._around.installed.kernel(tuned.kernel, layer.plugin)
         ask(layer.plugin, "setTactic", what, tuned.tactic)

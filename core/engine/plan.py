@@ -14,6 +14,7 @@ from ..runtime.planned import PlannedNetwork
 from .constants import read_constants
 from .container import content_digest, read_container, write_container
 from .info import EngineInfo, decode_info, encode_info
+from .late_checks import LateChecks
 from .network_writer import PlanWriter
 from .plain import decode, encode, record, refuse
 from .plan_reader import PlanReader
@@ -55,14 +56,15 @@ def write_plan(planned: PlannedNetwork, info: EngineInfo) -> bytes:
 
 
 def read_plan(
-    data: PlanData, registry: Registry | None = None
+    data: PlanData, registry: Registry | None = None, checks: LateChecks | None = None
 ) -> tuple[PlannedNetwork, EngineInfo]:
-    """The engine in a plan. Constants are read-only views of `data`.
+    """The engine in a plan. Constants are read-only views of `data`. With `checks` they are still
+    being checked until these have been waited for.
 
     Imports only the plug-ins that the plan names. Raises PlanError for a damaged, hostile or
     newer plan, and for a plug-in that is not installed, naming its distribution and version.
     """
-    sections = _sections(data)
+    sections = _sections(data, checks)
     registry = registry if registry is not None else Registry.default()
     try:
         info = decode_info(decode(sections[INFO], INFO))
@@ -82,9 +84,9 @@ def read_requirements(data: PlanData) -> list[Requirement]:
     return decode_requirements(decode(_sections(data)[REQUIREMENTS], REQUIREMENTS))
 
 
-def _sections(data: PlanData) -> dict[str, memoryview]:
+def _sections(data: PlanData, checks: LateChecks | None = None) -> dict[str, memoryview]:
     view = memoryview(data)
-    sections = read_container(view.cast("B") if view.nbytes else view)
+    sections = read_container(view.cast("B") if view.nbytes else view, checks)
     if tuple(sections) != SECTIONS:
         refuse("the plan's list of sections", ", ".join(sections), ", ".join(SECTIONS))
     return sections

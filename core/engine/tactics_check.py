@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from ...plugin_registry import Registry
-from ...plugins import Combination, PlanError, PlugrtError, Shape, Tactic, TacticRequest, TensorDesc
+from ...plugins import PlanError, PlugrtError, Shape, Tactic, TacticRequest, TensorDesc
 from ...plugins.dims import evaluate_shape, symbols
+from ..devices.target import Target
 from ..graph import Layer, Tensor
 from ..memory import Aliasing
 from ..runtime.planned import PlannedNetwork
@@ -29,14 +30,16 @@ def revalidate_tactics(
     registry: Registry,
     foreign: bool = False,
     info: EngineInfo | None = None,
+    ordinal: int = 0,
 ) -> list[str]:
     """Replace every tactic by the one of its name that the plug-in offers now.
 
     Where there is none, the first offer by priority and name takes its place and the layer is
     configured again; each such case is a line of the result. `foreign` says that the plan was
     tuned on another machine; then one line says so first. `info` has the sizes and threads
-    that the build chose for. Call it before the plan's first use. Raises PlanError where a
-    layer accepts no longer the stored types and formats, or offers nothing for them.
+    that the build chose for, and the device, of which `ordinal` is used. Call it
+    before the plan's first use. Raises PlanError where a layer accepts no longer the stored
+    types and formats, or offers nothing for them.
     """
     notes: list[str] = []
     if foreign:
@@ -45,7 +48,7 @@ def revalidate_tactics(
             "plugrt.retune, or building it again, may make it faster"
         )
     sizes = {name: best for name, (_, best, _) in info.profiles.items()} if info else {}
-    _Check(registry, sizes, info, notes).check(planned)
+    _Check(registry, sizes, info, notes, ordinal).check(planned)
     return notes
 
 
@@ -54,12 +57,15 @@ class _Check:
 
     def __init__(
         self, registry: Registry, sizes: Mapping[str, int], info: EngineInfo | None,
-        notes: list[str],
-    ) -> None:
+        notes: list[str], ordinal: int,
+    ) -> None:  # fmt: skip
         self._registry = registry
         self._sizes = sizes
         self._info = info
         self._notes = notes
+        info = info or EngineInfo()
+        tf32 = info.precision in ("tf32", "best")
+        self._target = Target(info.device, ordinal, info.threads, tf32)
 
     def check(self, planned: PlannedNetwork) -> None:
         for body in planned.bodies.values():
@@ -81,14 +87,12 @@ class _Check:
         outputs = [self._desc(t) for t in layer.outputs]
         given: Any = tuple(inputs)
         own = given[: len(layer.own_inputs)]
-        if not layer.plugin.supportsFormat(Combination(own, tuple(outputs))):
+        target = self._target.host if layer.on_host else self._target
+        if not layer.plugin.supportsFormat(target.combination(own, outputs)):
             raise PlanError(
                 f"it does not accept {_listed(inputs)} -> {_listed(outputs)} on this machine"
             )
-        request = TacticRequest(
-            given, tuple(outputs), layer.epilogue,
-            thread_count=self._info.threads if self._info else 1,
-        )  # fmt: skip
+        request = target.request(given, outputs, layer.epilogue)
         chosen = layer.plugin.tactic
         for wanted in (chosen.name, None):
             found = self._offered(layer, replace(request, name=wanted), aliasing)
@@ -115,6 +119,8 @@ class _Check:
         """All offers that work under the plan's sharing of memory."""
         found: list[Offer] = [(None, t) for t in layer.plugin.getTactics(request)]
         for kernel in self._registry.kernels_for(layer.plugin.type):
+            if request.device not in kernel.devices:
+                continue
             found += [(kernel.name, t) for t in kernel().getTactics(layer.plugin, request)]
         return [
             (name, tactic) for name, tactic in found

@@ -12,6 +12,9 @@ from .plain import indices, integer, optional, record, refuse, text
 
 _PRIORITY = 2**31
 
+_HOST = "host"
+"""Stands for the kernel of a layer that runs on the host beside another device."""
+
 
 @dataclass(frozen=True)
 class LayerTuning:
@@ -20,6 +23,7 @@ class LayerTuning:
     tactic: Tactic
     kernel: int | None
     aliasing: Aliasing
+    on_host: bool = False
 
 
 def encode_tuning(layer: Layer, kernel: int | None, aliasing: Aliasing) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def encode_tuning(layer: Layer, kernel: int | None, aliasing: Aliasing) -> dict[
             "accumulates_into": tactic.accumulates_into,
             "priority": tactic.priority,
         },
-        "kernel": kernel,
+        "kernel": _HOST if layer.on_host else kernel,
         "slices": sorted(aliasing.slices),
         "views": sorted(aliasing.views),
         "in_place": aliasing.in_place,
@@ -55,10 +59,12 @@ def decode_tuning(value: Any, layer: Layer, what: str) -> LayerTuning:
         indices(views, f"{what}.views", outputs),
         optional(in_place, f"{what}.in_place", lambda v, w: integer(v, w, 0, inputs - 1)),
     )
+    on_host = kernel == _HOST
     return LayerTuning(
         _tactic(tactic, inputs, outputs, aliasing, f"{what}.tactic"),
-        optional(kernel, f"{what}.kernel", integer),
+        None if on_host else optional(kernel, f"{what}.kernel", integer),
         aliasing,
+        on_host,
     )
 
 

@@ -121,6 +121,8 @@ class Layer(LayerNode):
         self._outputs: list[Tensor] = []
         self.epilogue = Epilogue()
         self.kernel: str | None = None
+        self.on_host = False
+        """Whether it runs by a tactic for the CPU, on whatever device the engine is."""
         self.fused: list[str] = []
 
     @property

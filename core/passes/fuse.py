@@ -11,15 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from ...plugins import (
-    Combination,
     DataType,
     EpilogueStep,
     Expression,
     Format,
     Input,
-    TacticRequest,
 )
 from ...plugins.expression import inputs_of, rename
+from ..devices.target import Target
 from ..explanation import Note
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, float_desc
@@ -32,7 +31,7 @@ MAXIMUM_STEPS = 16
 
 
 def fuse_epilogues(
-    network: Network, formats: list[Format], concretise: Concretise, threads: int,
+    network: Network, formats: list[Format], concretise: Concretise, target: Target,
     report: Callable[[str], None] = lambda line: None, others: Sequence[Concretise] = (),
     timing: FusionTiming | None = None,
 ) -> None:
@@ -40,8 +39,8 @@ def fuse_epilogues(
     at those of `others`, unless `timing` finds it faster apart."""
     for layer in list(network.layers):
         for body in graph_attributes(layer.plugin).values():
-            fuse_epilogues(body, formats, concretise, threads, report, others, timing)
-    fusion = _Fusion(network, formats, [concretise, *others], threads, report, timing)
+            fuse_epilogues(body, formats, concretise, target, report, others, timing)
+    fusion = _Fusion(network, formats, [concretise, *others], target, report, timing)
     for earlier_too in (False, True):
         for layer in list(network.layers):
             while layer in network.layers and fusion.absorb(layer, earlier_too):
@@ -53,13 +52,13 @@ class _Fusion:
     """Fusion within one network."""
 
     def __init__(
-        self, network: Network, formats: list[Format], sizes: Sequence[Concretise], threads: int,
+        self, network: Network, formats: list[Format], sizes: Sequence[Concretise], target: Target,
         report: Callable[[str], None], timing: FusionTiming | None,
     ) -> None:  # fmt: skip
         self._network = network
         self._formats = formats
         self._sizes = sizes
-        self._threads = threads
+        self._target = target
         self._report = report
         self._timing = timing
         self._refused: set[tuple[Layer, Layer]] = set()
@@ -131,17 +130,18 @@ class _Fusion:
             for t in layer.own_inputs
         )
         output = float_desc(replace(result.desc, value=None), layout, concretise)
-        if not accepts(layer.plugin, Combination(own, (output,))):
+        if not self._target.has_kernels_for(layer.plugin) or not accepts(
+            layer.plugin, self._target.combination(own, (output,))
+        ):
             return False
         operands = [
             float_desc(t.desc, layout if t.shape == result.shape else Format.LINEAR, concretise)
             for t in (*layer.inputs[len(own) :], *region.operands)
             if t is not None
         ]
-        request = TacticRequest(
-            (*own, *operands), (output,), layer.epilogue.then(region.step),
-            thread_count=self._threads,
-        )  # fmt: skip
+        request = self._target.request(
+            (*own, *operands), (output,), layer.epilogue.then(region.step)
+        )
         return any(t.accumulates_into is None for t in layer.plugin.getTactics(request))
 
     def _fuse(self, region: Region, times: Comparison | None) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...plugin_registry import Registry
 from ...plugins import EpilogueStep
+from ..devices.target import Target
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
 from ..tuning.assignment import PROMISING
@@ -69,7 +70,7 @@ class FusionTiming:
     timer: Timer
     storages: Sequence[Storage]
     concretise: Concretise
-    threads: int
+    target: Target
     registry: Registry
     limits: Limits
 
@@ -157,7 +158,7 @@ class FusionTiming:
 
     def _offers(self, network: Network, layer: Layer) -> list[Candidate]:
         found = candidates(
-            layer, self.storages, self.concretise, self.threads, network.registry, self.limits,
+            layer, self.storages, self.concretise, self.target, network.registry, self.limits,
             constants=NarrowConstants(),
         )  # fmt: skip
         return [c for c in found if c.tactic.accumulates_into is None and c.tactic.priority >= 0]

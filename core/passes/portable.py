@@ -32,7 +32,7 @@ def make_portable(network: Network, narrowed: bool) -> None:
     declared = [tensor.dtype for tensor in network.outputs]
     _widen(network, narrowed)
     for layer in list(network.layers):
-        layer.kernel = None
+        layer.kernel, layer.on_host = None, False
         if layer.plugin.role in CONVERSIONS:
             _bypass(network, layer)
     for tensor in network.tensors.values():

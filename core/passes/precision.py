@@ -13,14 +13,13 @@ import numpy as np
 
 from ...plugins import (
     Array,
-    Combination,
     DataType,
     Format,
     Quantization,
     SameRange,
-    TacticRequest,
     TensorDesc,
 )
+from ..devices.target import Target
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, float_desc
 from ..graph.naming import naming_layer
@@ -31,18 +30,18 @@ Report = Callable[[str], None]
 
 
 def lower_precision(
-    network: Network, formats: list[Format], concretise: Concretise, threads: int,
+    network: Network, formats: list[Format], concretise: Concretise, target: Target,
     report: Report = lambda line: None,
 ) -> None:
     """Choose 8-bit layers, quantise their constants, and insert casts; in place."""
     for layer in network.layers:
         for body in graph_attributes(layer.plugin).values():
-            lower_precision(body, formats, concretise, threads, report)
+            lower_precision(body, formats, concretise, target, report)
     scales = _scales(network)
     chosen: dict[Layer, _Choice] = {}
     for layer in network.layers:
         with naming_layer(layer.name, layer.plugin, "asking about 8 bits"):
-            choice = _choose(layer, scales, formats, concretise, threads)
+            choice = _choose(layer, scales, formats, concretise, target)
         if choice is not None:
             chosen[layer] = choice
             report(f"{layer.name}: runs in 8 bits")
@@ -119,13 +118,15 @@ def quantise(values: Array, quantization: Quantization, dtype: DataType) -> Arra
 
 def _choose(
     layer: Layer, scales: Mapping[int, Quantization], formats: list[Format],
-    concretise: Concretise, threads: int,
+    concretise: Concretise, target: Target,
 ) -> _Choice | None:
     own = len(layer.own_inputs)
     low_inputs = {
         k for k, t in enumerate(layer.own_inputs) if t is not None and id(t) in scales
     }
     if not low_inputs or layer.plugin.role is not None:
+        return None
+    if not target.has_kernels_for(layer.plugin):
         return None
     constants = {}
     descs = [None if t is None else t.desc for t in layer.own_inputs]
@@ -155,10 +156,8 @@ def _choose(
                 if k in outputs else float_desc(t.desc, layout, concretise)
                 for k, t in enumerate(layer.outputs)
             )
-            combination = Combination(tuple(inputs[:own]), results)  # type: ignore[arg-type]
-            request = TacticRequest(
-                tuple(inputs), results, layer.epilogue, thread_count=threads  # type: ignore[arg-type]
-            )
+            combination = target.combination(inputs[:own], results)
+            request = target.request(inputs, results, layer.epilogue)
             if accepts(layer.plugin, combination) and layer.plugin.getTactics(request):
                 return _Choice(low_inputs, outputs, constants)
     return None

@@ -13,13 +13,19 @@ import numpy as np
 
 from ...plugins import Array, DeviceError, PlugrtError, ShapeError, format_shape
 from ..devices.cpu.memory import address_of
+from ..graph import Tensor
 from .buffers import allocate
+from .cpu_recorder import CpuRecorder, Schedule
 from .planned import PlannedNetwork
-from .shape_recording import Schedule, ShapeRecording
+from .shape_recording import ShapeRecording
 from .weight_store import PackedWeights
 
 MAXIMUM_SHAPES = 16
 """Input shapes whose recordings a context keeps."""
+
+
+Outputs = Mapping[str, Any] | str | None
+"""Arrays to write into, "device" for new ones on the GPU, or None for new ones on the host."""
 
 
 class Owner(Protocol):
@@ -69,12 +75,16 @@ class ExecutionContext:
         self._names = set(network.input_names)
 
     def execute(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None = None
-    ) -> dict[str, Array]:
+        self, inputs: Mapping[str, Any], outputs: Outputs = None
+    ) -> dict[str, Any]:
         """Run once; returns every output by name.
 
         `inputs` are NumPy arrays or anything with `__dlpack__` in CPU memory; C-contiguous
         ones are read in place. `outputs` may give arrays to write into; others are new.
+
+        On a GPU both may also be arrays there, which speak DLPack or `__cuda_array_interface__`
+        (torch, CuPy): they are used in place, without a copy. `outputs="device"` returns such
+        arrays, before the GPU is done; whoever reads them waits.
         Raises ShapeError for wrong names, types or shapes and for outputs that lie in an input,
         DeviceError naming a layer that fails, PlugrtError when the context is closed.
         """
@@ -82,8 +92,8 @@ class ExecutionContext:
             return self._execute(inputs, outputs)
 
     def enqueue(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None = None
-    ) -> Future[dict[str, Array]]:
+        self, inputs: Mapping[str, Any], outputs: Outputs = None
+    ) -> Future[dict[str, Any]]:
         """Like `execute`, on the context's own thread; calls run in order.
 
         Do not change the arrays before the result is there; errors are raised by its `result()`.
@@ -132,9 +142,8 @@ class ExecutionContext:
         if found is None:
             sizes = self._planned.sizes_of(key)
             self._check_limits(sizes)
-            found = ShapeRecording(
-                self._planned, sizes, self._packed, self.threads, self._schedule
-            )
+            recorder = CpuRecorder(self._packed, self.threads, self._schedule)
+            found = ShapeRecording(self._planned, sizes, recorder, self.threads)
             if found.plan.arena_size > self._arena.nbytes:
                 self._arena = allocate(found.plan.arena_size)
                 self._arena_address = address_of(self._arena)
@@ -154,11 +163,15 @@ class ExecutionContext:
             self._executor.shutdown(wait=True)
         with self._lock:
             self._closed = True
-            self._recordings.clear()
-            self._arena = allocate(0)
+            self._release()
             self._engine = None
             if self._schedule.runner is not None:
                 self._schedule.runner.close()
+
+    def _release(self) -> None:
+        """Let go of recordings and memory."""
+        self._recordings.clear()
+        self._arena = allocate(0)
 
     def __enter__(self) -> ExecutionContext:
         return self
@@ -181,14 +194,14 @@ class ExecutionContext:
                 )
 
     def _execute(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None,
+        self, inputs: Mapping[str, Any], outputs: Outputs,
         times: list[tuple[int, float]] | None = None,
-    ) -> dict[str, Array]:
+    ) -> dict[str, Any]:
         self._check_open()
         arrays = self._input_arrays(inputs)
         recording = self._recording_for(tuple([array.shape for array in arrays]))
         results = self._output_arrays(recording, outputs)
-        if outputs:
+        if outputs and not isinstance(outputs, str):
             self._check_apart(arrays, results)
         sizes = recording.run(
             self._arena_address,
@@ -196,6 +209,8 @@ class ExecutionContext:
             [address_of(array) for array in results],
             times,
         )
+        if self._packed.is_unsaved:  # only now, so that the first result does not wait for it
+            self._packed.save()
         names = self._planned.network.output_names
         if recording.is_simple:
             return dict(zip(names, results, strict=True))
@@ -208,23 +223,22 @@ class ExecutionContext:
         arrays = []
         for name, dtype, tensor in self._inputs:
             if name not in inputs:
-                given = ", ".join(map(repr, inputs)) or "none"
-                raise ShapeError(f"input {name!r} is missing; given: {given}")
-            array = _as_array("input", name, inputs[name])
+                raise missing_input(name, inputs)
+            array = as_array("input", name, inputs[name])
             if array.dtype != dtype:
-                raise ShapeError(
-                    f"input {name!r} has type {array.dtype}; expected {tensor.dtype.value}: "
-                    f"convert it with .astype"
-                )
+                raise wrong_type(name, array.dtype, tensor)
             flags = array.flags
             if not (flags.c_contiguous and flags.aligned):
                 array = np.array(array, order="C")
             arrays.append(array)
         if len(inputs) > len(arrays):
-            extra = next(name for name in inputs if name not in self._names)
-            known = ", ".join(map(repr, self._planned.network.input_names))
-            raise ShapeError(f"unknown input {extra!r}; the engine has: {known}")
+            raise self._unknown_input(inputs)
         return arrays
+
+    def _unknown_input(self, inputs: Mapping[str, Any]) -> ShapeError:
+        extra = next(name for name in inputs if name not in self._names)
+        known = ", ".join(map(repr, self._planned.network.input_names))
+        return ShapeError(f"unknown input {extra!r}; the engine has: {known}")
 
     def _check_apart(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Outputs may be written before all inputs are read, in any order."""
@@ -237,10 +251,10 @@ class ExecutionContext:
             taken.append((f"output {name!r}", output))
 
     def _output_arrays(
-        self, recording: ShapeRecording, outputs: Mapping[str, Array] | None
+        self, recording: ShapeRecording, outputs: Outputs
     ) -> list[Array]:
         names = self._planned.network.output_names
-        if not outputs:
+        if not outputs or isinstance(outputs, str):
             return [np.empty(shape, dtype) for shape, dtype in recording.output_arrays]
         unknown = [name for name in outputs if name not in names]
         if unknown:
@@ -251,7 +265,7 @@ class ExecutionContext:
             if array is None:
                 array = np.empty(desc.sizes, desc.dtype.numpy)
             elif not isinstance(array, np.ndarray):
-                array = _as_array("output", name, array)
+                array = as_array("output", name, array)
             fits = array.shape == desc.sizes and array.dtype == desc.dtype.numpy
             if not (fits and array.flags.carray):
                 raise ShapeError(
@@ -262,7 +276,18 @@ class ExecutionContext:
         return results
 
 
-def _as_array(kind: str, name: str, value: Any) -> Array:
+def missing_input(name: str, inputs: Mapping[str, Any]) -> ShapeError:
+    given = ", ".join(map(repr, inputs)) or "none"
+    return ShapeError(f"input {name!r} is missing; given: {given}")
+
+
+def wrong_type(name: str, found: object, tensor: Tensor) -> ShapeError:
+    return ShapeError(
+        f"input {name!r} has type {found}; expected {tensor.dtype.value}: convert it with .astype"
+    )
+
+
+def as_array(kind: str, name: str, value: Any) -> Array:
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__"):

@@ -13,6 +13,7 @@ from ...plugins import (
     Stream,
     TensorView,
 )
+from ..devices.recorder import RecorderStream
 
 
 def record_layer(
@@ -22,13 +23,20 @@ def record_layer(
     outputs: Sequence[TensorView],
     workspace: TensorView | None,
     kernel: KernelPlugin | None = None,
+    on_host: bool = False,
 ) -> None:
     """Record `plugin` (or a further kernel for it); a layer that cannot be recorded becomes a
-    host callback that runs its `enqueue` at every replay."""
+    host callback that runs its `enqueue` at every replay.
+
+    `on_host`: its tactic is one for the CPU, whatever device the stream is of. A layer that has
+    no kernels for that device always runs so.
+    """
     if kernel is not None:
         kernel.enqueue(plugin, inputs, outputs, workspace, stream)
-    elif plugin.recordable and stream.device in plugin.devices:
+    elif plugin.recordable and stream.device in plugin.devices and not on_host:
         plugin.enqueue(inputs, outputs, workspace, stream)
+    elif plugin.recordable and isinstance(stream, RecorderStream):
+        stream.record_on_host(plugin, inputs, outputs, workspace)
     else:
         _record_callback(stream, plugin, inputs, outputs, workspace)
 

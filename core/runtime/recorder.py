@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...plugins import DataType, Graph, PluginError, TensorDesc, TensorView
+from ...plugins import DataType, Graph, PluginError, Slots, TensorDesc, TensorView
 from ...plugins.dims import evaluate_shape, symbols
-from ..devices.cpu import CpuStream, SlotTable
+from ..devices.recorder import BodyRecorder, RecorderStream
 from ..graph import Layer, Network, Tensor
 from ..graph.concrete_shapes import check_shapes
 from ..graph.naming import naming_layer
@@ -29,7 +29,7 @@ class Views:
     """TensorViews of a network's tensors at concrete sizes."""
 
     def __init__(
-        self, network: Network, plan: MemoryPlan, buffers: Buffers, slots: SlotTable,
+        self, network: Network, plan: MemoryPlan, buffers: Buffers, slots: Slots,
         digests: Mapping[int, str],
     ) -> None:
         self._network = network
@@ -78,7 +78,7 @@ class Views:
 
 
 def record_layers(
-    stream: CpuStream, planned: PlannedNetwork, views: Views, sizes: Mapping[str, int],
+    stream: RecorderStream, planned: PlannedNetwork, views: Views, sizes: Mapping[str, int],
     first: int, last: int,
 ) -> None:
     """Record the layers at positions [first, last)."""
@@ -105,19 +105,16 @@ def record_layers(
             )
         with naming_layer(layer.name, layer.plugin, "enqueue()"):
             record_layer(
-                stream, layer.plugin, inputs, outputs, views.workspace(position), kernel
-            )
+                stream, layer.plugin, inputs, outputs, views.workspace(position), kernel,
+                layer.on_host,
+            )  # fmt: skip
 
 
-def body_recorder(
-    planned_body: Callable[[Graph], PlannedNetwork],
-) -> Callable[
-    [CpuStream, Graph, Sequence[TensorView], Sequence[TensorView], TensorView], None
-]:
+def body_recorder(planned_body: Callable[[Graph], PlannedNetwork]) -> BodyRecorder:
     """How a stream records the bodies of control-flow layers."""
 
     def record(
-        stream: CpuStream, body: Graph, inputs: Sequence[TensorView],
+        stream: RecorderStream, body: Graph, inputs: Sequence[TensorView],
         outputs: Sequence[TensorView], workspace: TensorView,
     ) -> None:  # fmt: skip
         planned = planned_body(body)
@@ -136,7 +133,6 @@ def body_recorder(
         record_layers(stream, planned, views, sizes, 0, len(planned.network.layers))
 
     return record
-
 
 
 def is_barrier(layer: Layer, known: Mapping[str, int]) -> bool:

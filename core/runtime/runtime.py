@@ -21,10 +21,11 @@ class Runtime:
         self.registry = Registry.of(plugins)
 
     def load(
-        self, plan: Union[str, os.PathLike[str], bytes], plugins: Plugins = None  # noqa: UP007
+        self, plan: Union[str, os.PathLike[str], bytes], plugins: Plugins = None,  # noqa: UP007
+        device: str | None = None,
     ) -> Engine:
         """An engine from a plan file, or from the plan's bytes. See `Engine.load`."""
         registry = self.registry if plugins is None else Registry.of(plugins)
         if isinstance(plan, (bytes, bytearray, memoryview)):
-            return Engine.from_bytes(bytes(plan), registry)
-        return Engine.load(plan, registry)
+            return Engine.from_bytes(bytes(plan), registry, device=device)
+        return Engine.load(plan, registry, device=device)

@@ -12,42 +12,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...plugins import Array, DeviceError, DimLike, TensorDesc
+from ...plugins import Array, DeviceError, DimLike, Recording, TensorDesc
 from ...plugins.dims import evaluate, evaluate_shape, symbols
 from ...plugins.native import cpu
-from ..devices.cpu import (
-    Affinity,
-    CpuRecording,
-    CpuStream,
-    Runner,
-    SlotTable,
-    release_team,
-)
-from ..devices.cpu.memory import read_int64
+from ..devices.recorder import Ends, Recorder, RecorderStream
 from ..graph import Tensor
 from ..graph.concrete_shapes import check_shapes
 from ..memory import plan_memory
 from .planned import PlannedNetwork
 from .recorder import Buffers, Views, body_recorder, is_barrier, record_layers
-from .weight_store import PackedWeights, RecordingStore
 
 MAXIMUM_VARIANTS = 32
 """Recordings kept of one segment, for different data-dependent sizes."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Where a context's threads run, and which thread replays; None for the caller's choice."""
-
-    affinity: Affinity | None = None
-    runner: Runner | None = None
 
 
 @dataclass
 class Variant:
     """One segment recorded for certain sizes."""
 
-    recording: CpuRecording
+    recording: Recording
     slots: list[int]
     """Slots of the arena, the inputs and the outputs, in this order."""
 
@@ -66,17 +49,15 @@ class ShapeRecording:
     """Plan, segments and recordings for one set of input shapes."""
 
     def __init__(
-        self, planned: PlannedNetwork, sizes: Mapping[str, int], packed: PackedWeights,
-        threads: int, schedule: Schedule = Schedule(),
-    ) -> None:  # fmt: skip
-        self._schedule = schedule
+        self, planned: PlannedNetwork, sizes: Mapping[str, int], recorder: Recorder, threads: int
+    ) -> None:
         check_shapes(planned.network, sizes)
         self.planned = planned
         self.sizes = dict(sizes)
         with cpu.team_of(threads):  # scratch memory depends on the team
             self.plan = plan_memory(planned.network, sizes, planned.aliasing)
-        self._packed = packed
-        self._threads = threads
+        self._recorder = recorder
+        self._packed = recorder.packed
         self.segments = _segments(planned, sizes)
         self._positions = {
             id(tensor): position
@@ -98,7 +79,7 @@ class ShapeRecording:
     def commands(self) -> int:
         """Commands recorded so far, over all segments."""
         return sum(
-            len(variant.recording.commands)
+            variant.recording.command_count
             for segment in self.segments
             for variant in segment.variants.values()
         )
@@ -156,7 +137,7 @@ class ShapeRecording:
 
     def _record(self, segment: Segment, sizes: Mapping[str, int]) -> Variant:
         network = self.planned.network
-        slots = SlotTable()
+        slots = self._recorder.slots()
         arena = slots.reserve()
         inputs = [slots.reserve() for _ in network.inputs]
         outputs = [slots.reserve() for _ in network.outputs]
@@ -165,16 +146,15 @@ class ShapeRecording:
         for tensor in network.tensors.values():
             if id(tensor) in self._positions and len(self.segments) > 1:
                 views.made[id(tensor)] = self._known_at(tensor, {**self._bounds, **sizes})
-        stream = CpuStream(
-            slots, RecordingStore(self._packed, slots), self._threads,
-            body_recorder(self.planned.body),
-        )  # fmt: skip
-        record_layers(stream, self.planned, views, sizes, segment.first, segment.last)
-        self._packed.release_constants()
-        if self._threads > 1:  # packing may have started a team on a thread that never replays
-            release_team()
-        recording = stream.finish()
-        recording.affinity, recording.runner = self._schedule.affinity, self._schedule.runner
+
+        def layers(stream: RecorderStream) -> None:
+            record_layers(stream, self.planned, views, sizes, segment.first, segment.last)
+
+        ends = Ends(
+            inputs if segment is self.segments[0] else (),
+            outputs if segment is self.segments[-1] else (),
+        )
+        recording = self._recorder.record(slots, layers, body_recorder(self.planned.body), ends)
         return Variant(recording, [arena, *inputs, *outputs])
 
     def _read(
@@ -183,7 +163,7 @@ class ShapeRecording:
     ) -> int:
         place = self.plan.of(tensor)
         base = {"arena": [arena], "input": inputs, "output": outputs}[place.where]
-        value = read_int64(base[place.buffer] + place.offset)
+        value = self._recorder.read_int64(base[place.buffer] + place.offset)
         bound = self._bounds[name]
         if not 0 <= value <= bound:
             raise DeviceError(

@@ -14,7 +14,7 @@ from ...plugins import Array, PlugrtError
 from ...plugins.native import cpu
 from .context import ExecutionContext
 
-Results = dict[str, Array]
+Results = dict[str, Any]
 
 
 class ContextMaker(Protocol):

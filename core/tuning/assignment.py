@@ -13,6 +13,7 @@ from math import inf
 from typing import NoReturn
 
 from ...plugins import Format, PluginError
+from ..devices.target import Target
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
 from ..graph.naming import naming_layer
@@ -66,7 +67,7 @@ class Assignment:
 
     def __init__(
         self, network: Network, storages: Sequence[Storage], concretise: Concretise,
-        threads: int, timer: Timer, limits: Limits = Limits(),  # noqa: B008 - immutable
+        target: Target, timer: Timer, limits: Limits = Limits(),  # noqa: B008 - immutable
         others: Sequence[Concretise] = (),
     ) -> None:
         self._network = network
@@ -84,11 +85,13 @@ class Assignment:
         found: dict[Layer, list[Candidate]] = {}
         for layer in network.layers:
             with naming_layer(layer.name, layer.plugin, "asking for its tactics"):
-                found[layer] = candidates(
-                    layer, storages, concretise, threads, network.registry, limits, others,
+                every = candidates(
+                    layer, storages, concretise, target, network.registry, limits, others,
                     self.constants,
                 )  # fmt: skip
+                found[layer] = timer.worth_timing(layer, every)
         self._expect(found)
+        self._compile_ahead(found)
         self._measure(found)
         if timer.measured:
             self._look_again(found)
@@ -207,6 +210,13 @@ class Assignment:
             if candidate.tactic.accumulates_into is None and share_left(layer, candidate)
         }  # fmt: skip
         self._timer.meter.expect(len(keys - {None}))
+
+    def _compile_ahead(self, found: Mapping[Layer, Sequence[Candidate]]) -> None:
+        """Let the device compile, many at once, what is going to be measured."""
+        self._timer.compile_ahead(
+            (layer, [c for c in offered if self._timer.is_to_be_measured(layer, c) is not None])
+            for layer, offered in found.items() if len(offered) > 1
+        )  # fmt: skip
 
     def _order(self, found: Mapping[Layer, Sequence[Candidate]]) -> list[Layer]:
         """The layers in the order of measuring: where time is limited, large ones first."""

@@ -14,9 +14,9 @@ from ...plugins import (
     KernelPlugin,
     LayerPlugin,
     Tactic,
-    TacticRequest,
     TensorDesc,
 )
+from ..devices.target import Target
 from ..graph import Layer, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from .narrow_constants import NarrowConstants
@@ -40,6 +40,8 @@ class Candidate:
     outputs: tuple[TensorDesc, ...]
     tactic: Tactic
     kernel: str | None = None
+    on_host: bool = False
+    """Whether it runs on the host where the build is for another device."""
 
     @property
     def places(self) -> tuple[Place | None, ...]:
@@ -55,7 +57,7 @@ def chosen_candidate(layer: Layer, concretise: Concretise) -> Candidate:
 
     inputs = tuple(None if t is None else described(t) for t in layer.inputs)
     outputs = tuple(map(described, layer.outputs))
-    return Candidate(inputs, outputs, layer.plugin.tactic, layer.kernel)
+    return Candidate(inputs, outputs, layer.plugin.tactic, layer.kernel, layer.on_host)
 
 
 Offer = tuple[type[KernelPlugin] | None, Tactic]
@@ -74,7 +76,7 @@ class Limits:
 
 
 def candidates(
-    layer: Layer, storages: Sequence[Storage], concretise: Concretise, threads: int,
+    layer: Layer, storages: Sequence[Storage], concretise: Concretise, target: Target,
     registry: Registry, limits: Limits = Limits(),
     others: Sequence[Concretise] = (), constants: NarrowConstants | None = None,
 ) -> list[Candidate]:
@@ -83,9 +85,32 @@ def candidates(
 
     At the sizes of `others` there must be some tactic too where an epilogue has operands, as
     shapes may be equal by chance; and the limit of scratch memory holds there too. `constants`
-    makes narrower copies of weights.
+    makes narrower copies of weights. A layer that has nothing for the target's device gets its
+    first way to run on the host, in float32 and the order of arrays.
     """
-    kernels: list[type[KernelPlugin]] = registry.kernels_for(layer.plugin.type)
+    if target.has_kernels_for(layer.plugin):
+        found = _candidates_on(
+            layer, storages, concretise, target, registry, limits, others, constants
+        )
+        if target.is_host or any(c.tactic.accumulates_into is None for c in found):
+            return found
+    found = _candidates_on(
+        layer, [Storage()], concretise, target.host, registry, limits, others, None
+    )
+    found = [c for c in found if c.tactic.accumulates_into is None and c.kernel is None]
+    found.sort(key=lambda c: (-c.tactic.priority, c.tactic.name))
+    return [replace(candidate, on_host=True) for candidate in found[:1]]
+
+
+def _candidates_on(
+    layer: Layer, storages: Sequence[Storage], concretise: Concretise, target: Target,
+    registry: Registry, limits: Limits, others: Sequence[Concretise],
+    constants: NarrowConstants | None,
+) -> list[Candidate]:  # fmt: skip
+    kernels: list[type[KernelPlugin]] = [
+        kernel for kernel in registry.kernels_for(layer.plugin.type)
+        if target.device in kernel.devices
+    ]  # fmt: skip
     asked: set[object] = set()
     found: list[Candidate] = []
     for before in storages:
@@ -99,12 +124,12 @@ def candidates(
                 asked.add(places)
                 if assign.narrows and not _tells_types(layer.plugin):
                     continue
-                offers = _offers(layer, inputs, outputs, kernels, threads)
+                offers = _offers(layer, inputs, outputs, kernels, target)
                 if assign.narrows:  # to save time, for which last resorts are no use
                     offers = [offer for offer in offers if offer[1].priority >= 0]
                 elsewhere = [assign.at(other) for other in others]
                 if layer.epilogue.operands and not all(
-                    _offers(layer, *descs, kernels, threads) for descs in elsewhere
+                    _offers(layer, *descs, kernels, target) for descs in elsewhere
                 ):
                     continue
                 for kernel, tactic in offers:
@@ -143,13 +168,13 @@ def _weights_types(
 
 def _offers(
     layer: Layer, inputs: Descs, outputs: tuple[TensorDesc, ...],
-    kernels: Sequence[type[KernelPlugin]], threads: int,
+    kernels: Sequence[type[KernelPlugin]], target: Target,
 ) -> list[Offer]:
     """The tactics of the layer and of further kernels, when the layer takes the formats."""
-    given: Any = inputs
-    if not accepts(layer.plugin, Combination(given[: len(layer.own_inputs)], outputs)):
+    combination = target.combination(inputs[: len(layer.own_inputs)], outputs)
+    if not accepts(layer.plugin, combination):
         return []
-    request = TacticRequest(given, outputs, layer.epilogue, thread_count=threads)
+    request = target.request(inputs, outputs, layer.epilogue)
     found: list[Offer] = [(None, tactic) for tactic in layer.plugin.getTactics(request)]
     for kernel in kernels:
         found += [(kernel, tactic) for tactic in kernel().getTactics(layer.plugin, request)]

@@ -1,10 +1,10 @@
-"""Measuring one candidate on the CPU, on its own buffers, as it will run in the network."""
+"""Measuring one candidate on its own buffers, as it will run in the network."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -22,16 +22,19 @@ from ...plugins.expression import to_plain
 from ..devices.cpu import Weights
 from ..explanation import Note
 from ..graph import Layer
-from ..passes.copying import copy_plugin, graph_attributes
-from ..runtime.standalone import StandaloneLayer, prepare_layer
-from ..runtime.weight_store import PackedWeights
+from ..passes.copying import graph_attributes
+from .bench import TuningBench
 from .candidates import Candidate, Place
-from .effort import FULL, Effort
+from .cpu_bench import CpuBench
+from .effort import Effort
 from .progress import ProgressMeter
 from .timing_cache import TimingCache
 
 THOROUGH = " full"
 """Ends the keys of times that `--tune full` took."""
+
+FULL = "full"
+"""Name of the effort for which time is no object."""
 
 SAMPLES = 1 << 16
 """Random numbers that activations repeat: no kernel's time depends on more."""
@@ -48,7 +51,9 @@ class Timer:
         self, cache: TimingCache, threads: int, registry: Registry, effort: Effort | None,
         report: Callable[[str], None] = lambda line: None, *,
         where: Weights = Weights.MEMORY, meter: ProgressMeter | None = None,
+        bench: TuningBench | None = None,
     ) -> None:  # fmt: skip
+        self._bench = bench or CpuBench(registry, threads)
         self.cache = cache
         self.where = where
         self.measured = 0
@@ -96,7 +101,7 @@ class Timer:
             return known
         if key in self._unusable:
             return inf
-        if self._effort is None or graph_attributes(layer.plugin):
+        if self._effort is None or graph_attributes(layer.plugin) or candidate.on_host:
             return None
         if self.meter.is_over:
             self._skipped.add(key)
@@ -105,7 +110,7 @@ class Timer:
 
     def is_to_be_measured(self, layer: Layer, candidate: Candidate) -> str | None:
         """The key of a time that `seconds` would have to measure."""
-        if self._effort is None or graph_attributes(layer.plugin):
+        if self._effort is None or graph_attributes(layer.plugin) or candidate.on_host:
             return None
         key = self.key(layer.plugin, candidate, layer.epilogue)
         return key if self.known(key) is None and key not in self._unusable else None
@@ -126,19 +131,19 @@ class Timer:
     @property
     def is_thorough(self) -> bool:
         """Whether time is no object."""
-        return self._effort is FULL
+        return self._effort is not None and self._effort.name == FULL
 
     def known(self, key: str) -> float | None:
         """A time from the cache. Thorough tuning trusts no other; else a thorough one is best."""
         found = self.cache.seconds.get(f"{key}{THOROUGH}")
-        return self.cache.seconds.get(key) if found is None and self._effort is not FULL else found
+        return self.cache.seconds.get(key) if found is None and not self.is_thorough else found
 
     def _measure(
         self, layer: Layer, candidate: Candidate, key: str, effort: Effort, best_so_far: float
     ) -> float:
         try:
-            with self._prepare(layer, candidate) as prepared:
-                best = effort.measure(prepared.stopwatch(self.where), best_so_far)
+            with self._bench.prepared(layer, candidate, self.sample, self.where) as run:
+                best = effort.measure(run, best_so_far)
         except Exception as error:  # of whoever wrote the tactic: the others still run
             self._unusable.add(key)
             text = f"{candidate.tactic.name} cannot run: {type(error).__name__}: {error}"
@@ -151,7 +156,7 @@ class Timer:
 
     def remember(self, key: str, seconds: float) -> float:
         """Keep a time, as rounded in the cache; the lesser one of two."""
-        stored = f"{key}{THOROUGH}" if self._effort is FULL else key
+        stored = f"{key}{THOROUGH}" if self.is_thorough else key
         least = min(float(f"{seconds:.3e}"), self.cache.seconds.get(stored, inf))
         self.cache.seconds[stored] = least
         self.measured += 1
@@ -182,42 +187,33 @@ class Timer:
             for dtype, layout in (source, target)
         )
         if self.knows_nothing:
-            return _guess(before, after)
+            return self._guess(before, after)
         plugin = self._registry.by_role(role)()
         layer = Layer(role, plugin, [])
         found = self.seconds(layer, Candidate((before,), (after,), plugin.tactic))
-        return _guess(before, after) if found is None else found
+        return self._guess(before, after) if found is None else found
 
-    def _prepare(self, layer: Layer, candidate: Candidate) -> StandaloneLayer:
-        arrays: list[Array | None] = []
-        constants = []
-        for index, desc in enumerate(candidate.inputs):
-            if desc is None:
-                arrays.append(None)
-            elif desc.value is not None:
-                constants.append(index)
-                arrays.append(desc.value)
-            else:
-                arrays.append(self.sample(desc))
-        kernel = None
-        if candidate.kernel is not None:
-            kernel = self._registry.get("kernels", candidate.kernel)()
-        return prepare_layer(
-            copy_plugin(layer.plugin), arrays, inputs=candidate.inputs,
-            outputs=candidate.outputs, constants=constants,
-            tactic=candidate.tactic, epilogue=layer.epilogue, threads=self._threads,
-            kernel=kernel, packed=PackedWeights(),
-        )  # fmt: skip
+    def worth_timing(self, layer: Layer, found: list[Candidate]) -> list[Candidate]:
+        """The candidates that may be the fastest; all where time is no object."""
+        return found if self.is_thorough else self._bench.worth_timing(layer, found)
+
+    def compile_ahead(self, wanted: Iterable[tuple[Layer, Sequence[Candidate]]]) -> None:
+        """Let the device compile what these candidates need, where they are to be measured."""
+        if self._effort is not None and not self.meter.is_over:
+            self._bench.compile_ahead(wanted)
+
+    def close(self) -> None:
+        """Release what the device keeps for measuring."""
+        self._bench.close()
+
+    def _guess(self, before: TensorDesc, after: TensorDesc) -> float:
+        """Time of a memory-bound pass where nothing was measured."""
+        return self._bench.guess(before.nbytes + after.nbytes)
 
     def sample(self, desc: TensorDesc) -> Array:
         """Data for a tensor: floats around 0, whole numbers 0 or 1, legal as indices."""
         drawn = self._floats if desc.dtype.is_float else self._bits
         return np.resize(drawn.astype(desc.dtype.numpy), desc.sizes)
-
-
-def _guess(before: TensorDesc, after: TensorDesc) -> float:
-    """Time of a memory-bound pass where nothing was measured: 10 GB/s and 2 microseconds."""
-    return 2e-6 + (before.nbytes + after.nbytes) / 10e9
 
 
 def _text(desc: TensorDesc) -> str:

@@ -53,6 +53,15 @@ class TimingCache:
         cache._others = times
         return cache
 
+    def for_device(self, fingerprint: Mapping[str, str]) -> TimingCache:
+        """This cache, now with the times of another device in use."""
+        if dict(fingerprint) != self.fingerprint:
+            times = self._times()
+            self.fingerprint = dict(fingerprint)
+            self.seconds = times.pop(_identity(self.fingerprint), {})
+            self._others = times
+        return self
+
     @property
     def devices(self) -> list[tuple[dict[str, str], int]]:
         """(fingerprint, number of times) of every device with times."""

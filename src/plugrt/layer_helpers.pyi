@@ -289,7 +289,7 @@ class LayerHelpers:
 
         input [a..., X, b...], indices int32 or int64 of any shape [i...] -> [a..., i..., b...].
         Indices below zero count from the end; one outside of the axis stops the inference with an
-        error.
+        error, and on a GPU gives zeros.
 
         Args:
             axis: axis that the indices count along

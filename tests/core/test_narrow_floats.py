@@ -134,8 +134,8 @@ def test_full_precision_is_the_default(network: Network, quick_build: Build) -> 
 @pytest.mark.parametrize(
     ("wanted", "available", "note"),
     [
-        ("fp16", (NARROW,), "float16 is not native to this processor: layers use bfloat16 or"),
-        ("bf16", (), "bfloat16 is not native to this processor: layers use float32"),
+        ("fp16", (NARROW,), "float16 is not native to this device: layers use bfloat16 or"),
+        ("bf16", (), "bfloat16 is not native to this device: layers use float32"),
     ],
 )
 def test_a_type_that_the_processor_lacks_is_told(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import plugrt
 from plugrt import BuilderConfig, Engine, Network
+from plugrt.cli import main
 from plugrt.core.devices.cuda.graphs import Graph
 from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer
@@ -184,3 +186,17 @@ def test_sizes_that_the_data_decide() -> None:
             found = context.execute({"x": given})["y"]
             np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(
                 np.asarray(np.nonzero(given), np.float32).ravel()))  # fmt: skip
+
+
+def test_the_command_line_on_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (wanted,) = on_cpu(residual(1), image())
+    plan, result = tmp_path / "gpu.plan", tmp_path / "result.json"
+    with plugrt.build(residual(1), config()) as engine:
+        engine.save(plan)
+    np.save(tmp_path / "x.npy", image())
+    arguments = ["run", str(plan), "--input", f"x={tmp_path}/x.npy", "--output-dir", str(tmp_path)]
+    assert main(arguments) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), wanted, atol=2e-5)
+    assert main(["bench", str(plan), "--seconds", "0.1", "--layers", "--json", str(result)]) == 0
+    assert json.loads(result.read_text())["device"]["device"] == "cuda"
+    assert "Convolution" in capsys.readouterr().out

@@ -4,7 +4,7 @@ there is none."""
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,16 @@ import pytest
 
 import plugrt
 from plugrt import BuilderConfig, DeviceError, Engine, Network, Registry, ShapeError
-from plugrt.core.devices.cuda.context import PATIENCE, CudaContext
+from plugrt.core.devices.cuda import host_copies
+from plugrt.core.devices.cuda.bench import CudaBench
+from plugrt.core.devices.cuda.context import CudaContext
 from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer
+from plugrt.core.devices.cuda.shape_places import PATIENCE
+from plugrt.core.tuning.candidates import Candidate
 from plugrt.plugins import (
+    DataType,
+    Format,
     Input,
     LayerPlugin,
     PlugrtError,
@@ -24,9 +30,10 @@ from plugrt.plugins import (
     Stream,
     Tactic,
     TacticRequest,
+    TensorDesc,
 )
 from plugrt.plugins.native import cuda
-from plugrt.plugins.native.cuda import Context, devices, packages
+from plugrt.plugins.native.cuda import Context, cudnn, devices, packages
 from plugrt.plugins.native.cuda.driver_calls import call
 
 from .fake_driver import FakeDriver
@@ -117,6 +124,20 @@ def test_arrays_of_the_host_go_through_one_graph(driver: FakeDriver) -> None:
     assert engine.device == "cuda"
 
 
+@pytest.mark.parametrize("processors", [1, 2, 64])
+def test_large_arrays_arrive_whole(
+    driver: FakeDriver, processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_copies.os, "sched_getaffinity", lambda pid: set(range(processors)))
+    for cached in (host_copies._threads, host_copies._helpers):
+        cached.cache_clear()
+    rows = host_copies.LARGE // 32 + 1
+    with built(Through()) as engine, engine.create_context() as context:
+        np.testing.assert_array_equal(context.execute({"x": numbers(rows)})["y"], numbers(rows))
+    for cached in (host_copies._threads, host_copies._helpers):
+        cached.cache_clear()
+
+
 def test_everything_is_given_back(driver: FakeDriver) -> None:
     def use() -> None:
         with built(Through(), Python()) as engine:
@@ -203,9 +224,11 @@ def test_addresses_that_always_change_are_not_recorded_for_ever(driver: FakeDriv
 def test_what_does_not_fit_is_refused(driver: FakeDriver) -> None:
     with built(Through()) as engine, engine.create_context() as context:
         wrong, _ = on_gpu(numbers().astype(np.float64))
+        same, _ = on_gpu(numbers())
         for feeds, outputs, match in (
             ({"x": wrong}, None, "has type float64"),
             ({}, None, "missing"),
+            ({"x": same}, {"y": same}, "output 'y' shares memory"),
             ({"x": numbers(), "z": numbers()}, None, "unknown input 'z'"),
             ({"x": numbers()}, {"z": numbers()}, "unknown output"),
             ({"x": numbers()}, {"y": numbers(3)}, "output 'y' needs"),
@@ -238,6 +261,56 @@ def test_tuning_keeps_times_under_the_gpu(driver: FakeDriver, tmp_path: Path) ->
     with built(Through(), tune="fast", timing_cache=shared) as engine:
         assert engine.explanation.tuning["measured"] == 0
     assert before["device"] == "cpu"
+
+
+class Compiled(Through):
+    """The same, by something that has to be compiled."""
+
+    type = "Test.Compiled"
+
+    def getTactics(self, request: TacticRequest) -> list[Tactic]:
+        return [*super().getTactics(request), Tactic("own")]
+
+    def getCompilations(
+        self, request: TacticRequest, tactics: Sequence[Tactic]
+    ) -> list[tuple[str, str]]:
+        return [(request.device, tactic.name) for tactic in tactics if tactic.name != "own"]
+
+
+def test_what_tactics_need_is_compiled_at_once(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[Any]] = []
+    monkeypatch.setattr(cudnn, "build_ahead", lambda wanted, ordinal: asked.append(wanted))
+    with built(Compiled(), tune="fast") as engine:
+        assert asked == [[("cuda", "plain"), ("cuda", "other")]]
+        (layer,) = engine.planned.network.layers
+        layer.plugin.setTactic(Tactic("other"))
+        with engine.create_context() as context:
+            context.execute({"x": numbers()})
+            context.execute({"x": numbers()})
+    assert asked[1:] == [[("cuda", "other")]]
+
+
+def test_what_has_to_be_compiled_is_timed_in_one_storage(driver: FakeDriver) -> None:
+    shape = (1, 8, 4, 4)
+
+    def candidate(dtype: DataType, layout: Format, tactic: str) -> Candidate:
+        desc = TensorDesc(dtype, shape, layout)
+        return Candidate((desc,), (desc,), Tactic(tactic))
+
+    found = [
+        candidate(dtype, layout, tactic)
+        for dtype in (DataType.FLOAT32, DataType.FLOAT16)
+        for layout in (Format.LINEAR, Format.CHANNELS_LAST)
+        for tactic in ("plain", "own")
+    ]
+    (layer,) = chain(Compiled()).layers
+    kept = CudaBench(Registry(), 0, 1).worth_timing(layer, found)
+    assert [c for c in kept if c.tactic.name == "own"] == found[1::2]
+    (compiled,) = [c for c in kept if c.tactic.name == "plain"]
+    assert compiled.outputs[0].dtype is DataType.FLOAT16
+    assert compiled.outputs[0].format is Format.CHANNELS_LAST
 
 
 def test_plans_go_from_device_to_device(driver: FakeDriver, tmp_path: Path) -> None:

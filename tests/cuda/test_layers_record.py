@@ -12,8 +12,9 @@ import pytest
 
 from plugrt.plugin_registry import Registry
 from plugrt.plugins import Array, DataType, PlugrtError, Stream
+from plugrt.plugins.native import cuda
 from plugrt.plugins.native.cuda import CudaKernel
-from plugrt.testing import cases_of, execution
+from plugrt.testing import cases_of, check_layer, execution
 from plugrt.testing.cases import Case
 from plugrt.testing.checks.fusion import epilogues
 from plugrt.testing.configurations import (
@@ -29,10 +30,7 @@ from tests.cuda.kernel_harness import CollectingStream
 
 REGISTRY = Registry.default()
 
-ON_THE_HOST = {
-    "SeparableConvolution", "Darknet.ChannelNormalization", "Darknet.TreeSoftmax",
-    "Darknet.Detection",
-}  # fmt: skip
+ON_THE_HOST = {"SeparableConvolution"}
 """Layers without kernels for CUDA, which run between the graphs."""
 
 
@@ -107,3 +105,10 @@ def test_configurations_record(layer: str, monkeypatch: pytest.MonkeyPatch) -> N
                 raise AssertionError(f"{case}: {found}: {error!r}") from error
     bodies = any(has_bodies(case.layer()) for case in given_cases(layer))
     assert bool(recorded) == (layer not in ON_THE_HOST and not bodies)
+
+
+def test_checking_without_a_gpu_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda: "there is none; buy one")
+    report = check_layer("ReLU", device="cuda")
+    assert not report.passed
+    assert report.problem == "there is none; buy one"

@@ -169,6 +169,11 @@ def test_a_residual_is_added_before_the_bias_or_behind_it() -> None:
     assert operands[1] == 4 * 4096
 
 
+def test_other_formats_get_few_plans() -> None:
+    layer, request = convolution(layout=Format.LINEAR)
+    assert names(layer, request) == [f"cuda:cudnn:{MISSING}", "cuda:cudnn:eng1_k2=3"]
+
+
 def test_weights_go_into_the_order_of_the_activations() -> None:
     layer, request = convolution()
     weights = request.inputs[1].value

@@ -13,10 +13,13 @@ from tests.cuda.kernel_harness import KernelCase, case
 from yolo_example.detection import boxes_cuda
 from yolo_example.detection.boxes import suppress_overlaps
 from yolo_example.layers import anchor_cuda, reorg_cuda
+from yolo_example.layers.channel_normalization import ChannelNormalization
 from yolo_example.layers.gaussian_yolo import GaussianYolo
 from yolo_example.layers.region import Region
 from yolo_example.layers.reorg import Reorg
+from yolo_example.layers.tree_softmax import TreeSoftmax
 from yolo_example.layers.yolo import Yolo
+from yolo_example.layers.yolo_v1 import YoloV1
 from yolo_example.preparation import Preparation, prepare, prepare_cuda
 
 LINEAR, LAST = Format.LINEAR, Format.CHANNELS_LAST
@@ -50,8 +53,12 @@ def yolo_cases() -> Iterator[KernelCase]:
     def reorganise(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
         reorg_cuda.record(layer, inputs[0], outputs[0], stream)
 
+    def enqueue(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
+        layer.enqueue(inputs, outputs, workspace, stream)
+
     for kind, record in (
-        (Yolo, activate), (Region, activate), (GaussianYolo, activate), (Reorg, reorganise)
+        (Yolo, activate), (Region, activate), (GaussianYolo, activate), (Reorg, reorganise),
+        (ChannelNormalization, enqueue), (TreeSoftmax, enqueue), (YoloV1, enqueue),
     ):  # fmt: skip
         for number, example in enumerate(kind.exampleCases()):
             layer = kind(**example.get("attributes", {}))

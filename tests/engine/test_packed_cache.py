@@ -183,6 +183,13 @@ def test_files_of_others_are_not_read(
     assert not run(plan)[1]
 
 
+def test_a_folder_that_others_may_write_is_not_used(folder: Path, plan: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    run(plan)
+    assert list(folder.iterdir()) == []
+
+
 def test_links_are_not_followed(folder: Path, plan: Path, tmp_path: Path) -> None:
     run(plan)
     (path,) = files(folder)
@@ -313,7 +320,8 @@ def test_a_full_disk_is_no_error(
         run(plan)
     assert list(folder.iterdir()) == []
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
+        little = os.statvfs_result((4096, 4096, 1000, 1, 1, 1000, 1, 1, 0, 255))
+        patch.setattr(os, "statvfs", lambda _: little)
         run(plan)
     assert list(folder.iterdir()) == []
 

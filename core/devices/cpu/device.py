@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ....plugins import DataType, DevicePlugin, Format
+from ....plugins import DataType, DevicePlugin, Format, PlugrtError
+from .extension import require_runtime
+
+if TYPE_CHECKING:
+    from ...runtime.cpu_session import CpuSession
+    from ...runtime.packed_cache import PackedCache
+    from ...tuning.bench import TuningBench
 
 NATIVE_FLOATS = {
     DataType.BFLOAT16: ("avx512bf16", "amx_bf16"),
@@ -21,6 +28,13 @@ class CpuDevice(DevicePlugin):
     """oneDNN and own kernels on the host's processors."""
 
     name = "cpu"
+
+    def __init__(self, ordinal: int = 0) -> None:
+        if ordinal:
+            raise PlugrtError(
+                f"device 'cpu:{ordinal}' does not exist; all processors are 'cpu', and "
+                "create_context(processors=...) chooses among them"
+            )
 
     def fingerprint(self) -> Mapping[str, str]:
         return _fingerprint()
@@ -37,6 +51,21 @@ class CpuDevice(DevicePlugin):
         return tuple(
             dtype for dtype, features in NATIVE_FLOATS.items() if not found.isdisjoint(features)
         )
+
+    def check(self) -> None:
+        require_runtime()
+
+    def open(
+        self, release: Callable[[], None] = lambda: None, cache: PackedCache | None = None
+    ) -> CpuSession:
+        from ...runtime.cpu_session import CpuSession
+
+        return CpuSession(release, cache)
+
+    def tuning_bench(self, registry: Any, threads: int) -> TuningBench:
+        from ...tuning.cpu_bench import CpuBench
+
+        return CpuBench(registry, threads)
 
 
 @cache

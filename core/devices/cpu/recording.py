@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ....plugins import Array, CommandList, DeviceError, Recording
+from ....plugins import Array, CommandList, DeviceError, Recording, Slots
 from .cache_state import CacheState
 from .extension import ffi, lib, require_runtime, thread_services
 from .scheduling import Affinity, Runner
@@ -15,7 +15,7 @@ PATIENCE = 6e-3
 """Seconds of waiting for a run that no other process disturbs."""
 
 
-class SlotTable:
+class SlotTable(Slots):
     """Buffers of one recording, numbered. Input and output slots are rebound at each call."""
 
     def __init__(self) -> None:
@@ -112,6 +112,10 @@ class CpuRecording(Recording):
             self._fail()
         layers = self.commands.layers
         return [(self._owners[layer], seconds[k]) for k, layer in enumerate(layers)]
+
+    @property
+    def command_count(self) -> int:
+        return len(self.commands)
 
     def _replay(self, seconds: Any) -> int:
         pinned = ffi.NULL if self.affinity is None else self.affinity.handle

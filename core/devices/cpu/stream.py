@@ -12,17 +12,13 @@ from ....plugins import (
     Graph,
     PluginError,
     ShapeError,
-    Stream,
     TensorView,
     WeightStore,
 )
+from ..recorder import BodyRecorder, RecorderStream
 from .extension import ffi, lib
 from .host_callback import Function, HostCallback
 from .recording import CpuCommandList, CpuRecording, SlotTable
-
-BodyRecorder = Callable[
-    ["CpuStream", Graph, Sequence[TensorView], Sequence[TensorView], TensorView], None
-]
 
 
 class BoundStore(WeightStore):
@@ -36,7 +32,7 @@ class BoundStore(WeightStore):
         return self._packed(key, make)
 
 
-class CpuStream(Stream):
+class CpuStream(RecorderStream):
     """Collects kernels on command lists; `finish` makes the recording."""
 
     device = "cpu"

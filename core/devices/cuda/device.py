@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ....plugins import DataType, DevicePlugin, Format
+from ....plugins import DataType, DeviceError, DevicePlugin, Format
 from ....plugins.native import cuda
+
+if TYPE_CHECKING:
+    from ...tuning.bench import TuningBench
+    from .session import CudaSession
 
 
 class CudaDevice(DevicePlugin):
@@ -15,6 +20,7 @@ class CudaDevice(DevicePlugin):
 
     def __init__(self, ordinal: int = 0) -> None:
         self.ordinal = ordinal
+        self._context: cuda.Context | None = None
 
     def fingerprint(self) -> Mapping[str, str]:
         properties = cuda.device_properties(self.ordinal)
@@ -35,3 +41,22 @@ class CudaDevice(DevicePlugin):
         if cuda.device_properties(self.ordinal).compute_capability < (8, 0):
             return (DataType.FLOAT16,)
         return (DataType.FLOAT16, DataType.BFLOAT16)
+
+    def check(self) -> None:
+        reason = cuda.unavailable_reason()
+        if reason is not None:
+            raise DeviceError(f"the device 'cuda' cannot be used: {reason}")
+        self._context = cuda.Context.of(self.ordinal)  # made once, as that takes long
+
+    def open(
+        self, release: Callable[[], None] = lambda: None, cache: object = None
+    ) -> CudaSession:
+        self.check()
+        from .session import CudaSession
+
+        return CudaSession(self.ordinal)
+
+    def tuning_bench(self, registry: Any, threads: int) -> TuningBench:
+        from .bench import CudaBench
+
+        return CudaBench(registry, self.ordinal, threads)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ....plugins import Array, LayerPlugin, TensorView
+from ....plugins import Array, LayerPlugin, Stream, TensorView
 from ...runtime.weight_store import PackedWeights, RecordingStore
 from ..cpu import CpuStream, SlotTable
-from .stream import CudaStream
 
 
 def record_on_host(
-    stream: CudaStream,
+    stream: Stream,
     plugin: LayerPlugin,
     inputs: Sequence[TensorView | None],
     outputs: Sequence[TensorView],

@@ -39,6 +39,8 @@ class DeviceArray:
         self.ordinal = ordinal
         self._owner = owner
         self._ready = ready
+        self.consumers: set[int] = set()
+        """Streams that were given the memory, as numbers."""
 
     @property
     def nbytes(self) -> int:
@@ -49,6 +51,12 @@ class DeviceArray:
         """Wait until it is written. Raises DeviceError when a kernel failed."""
         if self._ready is not None:
             self._ready.synchronize()
+
+    def wait_on(self, stream: DeviceStream) -> None:
+        """Let later work on a stream wait until it is written, without the host. Whoever asks keeps
+        the array until that work is done."""
+        if self._ready is not None:
+            stream.wait_for(self._ready)
 
     def numpy(self) -> Array:
         """A copy on the host."""
@@ -71,6 +79,7 @@ class DeviceArray:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        self.consumers.add(LEGACY_STREAM)
         self.synchronize()  # the protocol's stream would have to outlive the consumer
         return {
             "shape": self.shape, "typestr": self.dtype.str, "data": (self.address, False),
@@ -82,8 +91,10 @@ class DeviceArray:
 
     def __dlpack__(self, *, stream: int | None = None, **options: Any) -> Any:
         """A capsule; the consumer's stream waits for the contents, the host does not."""
+        used_on = LEGACY_STREAM if stream in (None, 0, -1) else int(stream)
+        self.consumers.add(used_on)
         if self._ready is not None and stream != -1:
-            waiting = driver().CUstream(LEGACY_STREAM if stream is None else stream)
+            waiting = driver().CUstream(used_on)
             with Context.of(self.ordinal).current():
                 call("cuStreamWaitEvent", waiting, self._ready.cuda, 0)
         dtype = DataType.of(self.dtype)
@@ -120,6 +131,10 @@ class ForeignArray:
     def of(cls, value: Any, stream: DeviceStream) -> ForeignArray | None:
         """The memory of `value` when it lies on a GPU, usable on `stream`; None when it does
         not. Raises ShapeError for element types that plugrt does not know."""
+        if isinstance(value, DeviceArray):
+            value.wait_on(stream)
+            dtype = DataType.of(value.dtype)
+            return cls(value.address, value.shape, None, dtype, value.ordinal, value)
         if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
             kind, _ = value.__dlpack_device__()
             if int(kind) not in (dlpack.CUDA, dlpack.CUDA_MANAGED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -10,15 +11,19 @@ from dataclasses import dataclass
 
 from ....plugins import DeviceError, Recording
 from ....plugins.native.cuda import Context
+from ..recorder import BodyRecorder
 from .events import DeviceStream, Event
 from .faults import Faults
 from .graphs import Graph
 from .host_steps import HostStep
 from .slots import CudaSlots
-from .stream import BodyRecorder, CudaStream, Step
+from .stream import CudaStream, Step
 
 MAXIMUM_INSTANCES = 8
 """Sets of addresses whose graphs are kept; others replace the least recently used."""
+
+_CAPTURING = threading.RLock()
+"""Libraries have one handle per GPU, which is told the stream that it shall use."""
 
 
 @dataclass
@@ -46,7 +51,7 @@ class CudaRecording(Recording):
     def __init__(
         self, context: Context, slots: CudaSlots, record: Callable[[CudaStream], None],
         *, stream: DeviceStream | None = None, record_body: BodyRecorder | None = None,
-        maximum_instances: int = MAXIMUM_INSTANCES,
+        maximum_instances: int = MAXIMUM_INSTANCES, faults: Faults | None = None,
     ) -> None:  # fmt: skip
         self.context = context
         self.slots = slots
@@ -54,7 +59,7 @@ class CudaRecording(Recording):
         self.record = record
         """Puts all layers on a stream."""
         self._record_body = record_body
-        self._faults = Faults(context)
+        self._faults = faults or Faults(context)
         self._maximum = maximum_instances
         self._instances: OrderedDict[tuple[int, ...], Instance] = OrderedDict()
         self._present: Instance | None = None
@@ -114,7 +119,7 @@ class CudaRecording(Recording):
         stream = CudaStream(
             self.context, self.stream, self.slots, self._faults, self._record_body, timed
         )
-        with self.context.current():
+        with _CAPTURING, self.context.current():
             stream.begin()
             try:
                 (record or self.record)(stream)
@@ -132,7 +137,14 @@ class CudaRecording(Recording):
             self.run(instance)
             self.synchronize()
         pairs = zip(instance.marks, instance.marks[1:], strict=False)
-        return [(layer, after.seconds_since(before)) for (layer, before), (_, after) in pairs]
+        return [
+            (layer, after.seconds_since(before)) for (layer, before), (_, after) in pairs
+            if layer >= 0
+        ]  # fmt: skip
+
+    @property
+    def command_count(self) -> int:
+        return 0 if self._present is None else self._present.nodes
 
     def _run_on_host(self, step: HostStep, instance: Instance) -> None:
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....plugins import Array, DataType, TensorDesc, TensorView, WeightStore
+from ....plugins import Array, DataType, Slots, TensorDesc, TensorView, WeightStore
 from .memory import DeviceBuffer
 from .weights import DeviceWeights
 
 
-class CudaSlots:
+class CudaSlots(Slots):
     """Device addresses by slot number, of one recording.
 
     A slot is reserved for a buffer of the context, whose address the recording is told at

@@ -25,8 +25,7 @@ from ....plugins.native.cuda import Context
 from ...runtime.buffers import from_memory, to_memory
 from ...runtime.record_layer import record_layer
 from ...runtime.standalone import data_dependent_axes, output_descs
-from ...runtime.weight_store import PackedWeights, digest
-from .host_fallback import record_on_host
+from ...runtime.weight_store import digest
 from .memory import DeviceBuffer
 from .recording import CudaRecording
 from .slots import CudaSlots
@@ -148,7 +147,8 @@ def _chosen(
 ) -> Tactic:
     if isinstance(tactic, Tactic):
         return tactic
-    request = TacticRequest(tuple(inputs), tuple(outputs), epilogue, device="cuda", name=tactic)
+    device = "cuda" if kernel is not None or "cuda" in plugin.devices else "cpu"
+    request = TacticRequest(tuple(inputs), tuple(outputs), epilogue, device, name=tactic)
     offered = (
         plugin.getTactics(request) if kernel is None else kernel.getTactics(plugin, request)
     )
@@ -204,14 +204,9 @@ def _recording(
         scratch.fill(POISON)
         workspace = TensorView(TensorDesc(DataType.UINT8, (size,)), slots.bind(scratch))
 
-    on_host = PackedWeights()
-
     def record(stream: CudaStream) -> None:
         stream.begin_layer(plugin.type)
-        if kernel is None and plugin.recordable and stream.device not in plugin.devices:
-            record_on_host(stream, plugin, views, out_views, workspace, on_host)
-        else:
-            record_layer(stream, plugin, views, out_views, workspace, kernel)
+        record_layer(stream, plugin, views, out_views, workspace, kernel)
 
     return CudaRecording(context, slots, record), results
 

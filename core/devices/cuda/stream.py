@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
 from ....plugins import (
     CommandList,
+    LayerPlugin,
     PluginError,
-    Stream,
     TensorView,
 )
 from ....plugins import Graph as Body
 from ....plugins.native.cuda import Context, CudaKernel
 from ....plugins.stream import Argument
+from ..recorder import BodyRecorder, RecorderStream
 from .control_flow import CudaCommandList, Loop, record_branch, record_loop
 from .events import DeviceStream, Event
 from .faults import Faults
 from .graphs import Capture, Graph
+from .host_fallback import record_on_host
 from .host_steps import Function, HostStep
 from .slots import CudaSlots, CudaStore
 
-BodyRecorder = Callable[
-    ["CudaStream", Body, Sequence[TensorView], Sequence[TensorView], TensorView], None
-]
 Step = Graph | HostStep
 
 
-class CudaStream(Stream):
+class CudaStream(RecorderStream):
     """Captures what layers put on `handle`; host callbacks split it into several graphs.
 
     The addresses of all slots are fixed while it records. The context is current on the
@@ -37,6 +36,7 @@ class CudaStream(Stream):
 
     device = "cuda"
     thread_count = 1
+    slots: CudaSlots
 
     def __init__(
         self, context: Context, stream: DeviceStream, slots: CudaSlots,
@@ -133,6 +133,15 @@ class CudaStream(Stream):
             )
         )  # fmt: skip
         self._capture.begin()
+
+    def record_on_host(
+        self, plugin: LayerPlugin, inputs: Sequence[TensorView | None],
+        outputs: Sequence[TensorView], workspace: TensorView | None,
+    ) -> None:  # fmt: skip
+        weights = self.slots.weights
+        record_on_host(
+            self, plugin, inputs, outputs, workspace, weights.host, weights.host_threads
+        )
 
     def _staged_address(self, view: TensorView) -> int:
         return 0 if view.desc.is_constant else self.address(view)

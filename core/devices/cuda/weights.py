@@ -11,6 +11,7 @@ import numpy as np
 
 from ....plugins import Array
 from ....plugins.native.cuda import Context
+from ...runtime.weight_store import PackedWeights
 from .memory import DeviceBuffer
 
 
@@ -26,8 +27,12 @@ class PackedWeight:
 class DeviceWeights:
     """The content-addressed buffers of one engine on one GPU. Thread-safe."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, host_threads: int = 1) -> None:
         self.context = context
+        self.host = PackedWeights()
+        """Weights of layers that run on the host."""
+        self.host_threads = host_threads
+        """Their team size."""
         self._lock = threading.RLock()
         self._packed: dict[tuple[object, ...], PackedWeight] = {}
         self._constants: dict[int, tuple[Array, DeviceBuffer]] = {}
@@ -50,6 +55,12 @@ class DeviceWeights:
                 buffer = DeviceBuffer.of(self.context, array)
                 found = self._packed[tuple(key)] = PackedWeight(buffer, array.dtype, array.shape)
             return found
+
+    def clear(self) -> None:
+        """Forget everything; memory goes with the recordings that use it."""
+        with self._lock:
+            self._packed.clear()
+            self._constants.clear()
 
     @property
     def nbytes(self) -> int:

@@ -187,7 +187,10 @@ def _measured(
 def _peak(
     engine: Engine, arguments: argparse.Namespace, threads: int, sizes: Mapping[str, int]
 ) -> int | None:
-    """What loading the plan and running it takes in a process that does nothing else."""
+    """What loading the plan and running it takes in a process that does nothing else; of the
+    CPU's memory, so not for engines on other devices."""
+    if engine.device != "cpu":
+        return None
     with TemporaryDirectory() as folder:
         plan = Path(folder, "model.plan")
         engine.save(plan)

@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _engine_rows(network: Network, engine: Engine) -> list[list[str]]:
     layers = engine.planned.network.layers
     fused = sum(len(layer.fused) for layer in layers)
+    host = sum(layer.on_host for layer in layers) or "no"
     sizes = choose_sizes(engine)
     with engine.create_context() as context:
         recording = context.recording(input_shapes(engine, sizes))
@@ -108,5 +109,8 @@ def _engine_rows(network: Network, engine: Engine) -> list[list[str]]:
         ["layers", f"{len(network.layers)} before, {len(layers)} after; {fused} fused into others"],
         ["arena", f"{bytes_text(memory.arena_size)}{f' at {at}' if at else ''}, "
          f"{ratio_text(memory.arena_size, memory.live_maximum)} of the most bytes alive at once"],
-        ["weights", f"{bytes_text(weight_bytes(engine))}, packed {bytes_text(packed)}"],
+        ["weights", f"{bytes_text(weight_bytes(engine))}"
+         + (f", packed {bytes_text(packed)}" if packed else "")],
+        *([["device", f"{engine.device}; {host} layers run on the host"]]
+          if engine.device != "cpu" else []),
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from .command_parser import UsageError
 from .tuning_progress import Listener
 
 _FLAGS = {
+    "device": "--device",
     "precision": "--precision",
     "tune": "--tune",
     "tune_time": "--tune-time",
@@ -29,8 +30,13 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     """Add what decides how an engine is built, apart from `--threads` and `--batch`."""
     group = parser.add_argument_group("options of the build")
     group.add_argument(
+        "--device", metavar="NAME",
+        help="cpu (default), cuda, or cuda:N for the GPU of that number, from 0 on",
+    )
+    group.add_argument(
         "--precision", choices=PRECISIONS,
-        help="fp32 (default); bf16 or fp16 for the layers that get faster; int8 where tensors "
+        help="fp32 (default); tf32 lets GPUs round the inputs of products; bf16 or fp16 for the "
+        "layers that get faster; int8 where tensors "
         "have scales; best allows all",
     )  # fmt: skip
     group.add_argument(
@@ -80,6 +86,7 @@ def builder_config(
 ) -> BuilderConfig:
     """The configuration that the options describe. Raises UsageError for contradictions."""
     given = {
+        "device": arguments.device,
         "precision": arguments.precision,
         "tune": arguments.tune,
         "tune_time": arguments.tune_time,

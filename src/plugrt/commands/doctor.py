@@ -55,10 +55,24 @@ def _examine_installation(out: TextIO) -> bool:
             rows.append([name, "compiled and loaded"])
     rows.append(["oneDNN", _onednn_state()])
     rows.append(["processor features", _processor_features()])
+    rows.append(["packed weights", _packed_weights()])
     rows.append([PREFER_VARIABLE, os.environ.get(PREFER_VARIABLE) or "not set"])
     print_heading(out, "Installation")
     print_table(out, ("part", "state"), rows)
-    return sound
+    print(file=out)
+    return _examine_cuda(out) and sound
+
+
+def _examine_cuda(out: TextIO) -> bool:
+    """What there is for GPUs; only parts that do not fit together are faults."""
+    from plugrt.plugins.native import cuda
+
+    found = cuda.doctor()
+    print_heading(out, "CUDA")
+    print_table(out, ("part", "state"), [[part, state] for part, state in found.facts])
+    for conflict in found.conflicts:
+        print(f"\n{conflict}", file=out)
+    return not found.conflicts
 
 
 def _onednn_state() -> str:
@@ -69,6 +83,15 @@ def _onednn_state() -> str:
         return f"absent: {reason}"
     library = onednn.library()
     return f"{'.'.join(map(str, library.version))} ({library.path})"
+
+
+def _packed_weights() -> str:
+    from plugrt.core.runtime import cache_folder
+
+    place = cache_folder.folder()
+    if place is None:
+        return f"not kept ({cache_folder.VARIABLE}=off)"
+    return f"{cache_folder.used_bytes() / 2**20:,.0f} MiB in {place}"
 
 
 def _processor_features() -> str:

@@ -40,6 +40,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "--time-limit", type=_seconds, default=DEFAULT_TIME_LIMIT, metavar="SECONDS",
         help=f"for each layer (default {DEFAULT_TIME_LIMIT:g})",
     )  # fmt: skip
+    check.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu",
+        help="where kernels run (default cpu); on cuda only the checks of kernels",
+    )  # fmt: skip
     check.add_argument("--json", action="store_true", help="as JSON")
     check.set_defaults(run=run_check)
 
@@ -103,7 +107,9 @@ def run_check(arguments: argparse.Namespace) -> int:
         registry.describe("layers", name)
     reports = []
     for name in names:
-        report = check_in_subprocess(name, time_limit=arguments.time_limit)
+        report = check_in_subprocess(
+            name, time_limit=arguments.time_limit, device=arguments.device
+        )
         reports.append(report)
         if not arguments.json:
             print_report(sys.stdout, report)

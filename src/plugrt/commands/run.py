@@ -33,6 +33,10 @@ def add_parser(subparsers: Subparsers) -> None:
         help="folder for NAME.npy of every output; made if absent",
     )  # fmt: skip
     parser.add_argument(
+        "--device", metavar="NAME",
+        help="where to run: cpu, cuda, or cuda:N (default: the plan's device)",
+    )
+    parser.add_argument(
         "--threads", type=argument_types.thread_count, metavar="N",
         help="team size (default: the one of the build)",
     )
@@ -44,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run, write the outputs and print their shapes."""
     folder: Path = arguments.output_dir
     check_folder(folder, "--output-dir")
-    with load_plan(arguments.plan) as engine:
+    with load_plan(arguments.plan, arguments.device) as engine:
         inputs = read_inputs(arguments.inputs, engine.inputs)
         with engine.create_context(arguments.threads) as context:
             results = context.execute(inputs)

@@ -15,9 +15,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m plugrt.testing", description=__doc__)
     parser.add_argument("layer", metavar="NAME")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--device", default="cpu", metavar="NAME")
     arguments = parser.parse_args()
     faulthandler.enable()  # a crash in native code names the Python line that led to it
-    report = check_layer(arguments.layer)
+    report = check_layer(arguments.layer, device=arguments.device)
     partial = arguments.output.with_suffix(".partial")
     partial.write_text(json.dumps(report.as_dict()), encoding="utf-8")
     partial.replace(arguments.output)

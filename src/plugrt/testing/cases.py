@@ -47,6 +47,8 @@ class Case:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     constants: frozenset[int] = frozenset()
     tolerance: float | None = None
+    device: str = "cpu"
+    """Where it is tried."""
 
     def layer(self) -> LayerPlugin:
         """A fresh instance."""

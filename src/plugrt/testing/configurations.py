@@ -56,29 +56,37 @@ def configurations(
     """All accepted formats with each of their tactics and further kernels.
 
     As the core does it: one format for all activations, one for all outputs, constants
-    LINEAR; epilogue operands of the output's shape share its format.
+    LINEAR; epilogue operands of the output's shape share its format. None on a device that the
+    layer has no kernels for.
     """
     layer = case.layer()
     if has_bodies(layer):
         return  # only an engine records bodies
+    if case.device not in layer.devices and case.device != "cpu":
+        return  # an engine runs it on the host
     outputs = concrete_outputs(layer, case)
-    kernels = registry.kernels_for(layer.type)
+    kernels = [k for k in registry.kernels_for(layer.type) if case.device in k.devices]
     seen: set[tuple[Format, ...]] = set()
     for before in Format:
         for after in Format:
             given = tuple(_formatted(desc, before) for desc in case.descs())
             results = tuple(_formatted(desc, after) for desc in outputs)
             layouts = tuple(desc.format for desc in (*given, *results))
-            if layouts in seen or not layer.supportsFormat(Combination(given, results)):
+            if layouts in seen or not layer.supportsFormat(
+                Combination(given, results, case.device)
+            ):
                 continue
             seen.add(layouts)
             extra = tuple(_operand(array, results[0]) for array in operands)
-            request = TacticRequest((*given, *extra), results, epilogue, thread_count=THREADS)
+            request = TacticRequest(
+                (*given, *extra), results, epilogue, case.device, thread_count=THREADS
+            )
             for kernel, tactic in _offers(layer, request, kernels):
                 if usable(tactic, request):
                     yield Configuration(
-                        request.inputs, results, tactic, epilogue, kernel, strided, THREADS
-                    )
+                        request.inputs, results, tactic, epilogue, kernel, strided, THREADS,
+                        case.device,
+                    )  # fmt: skip
 
 
 def first_configuration(case: Case, registry: Registry) -> Configuration | None:

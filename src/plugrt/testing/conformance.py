@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 
 from plugrt.plugin_registry import Registry
 from plugrt.plugins import LayerPlugin, PlugrtError
 
 from .bodies import body_cases
 from .cases import Case, example_cases
-from .checks import CHECKS, Check
+from .checks import CHECKS, KERNEL_CHECKS, Check
 from .generation import generated_cases
 from .outcome import CheckFailure, CheckResult, Hint, LayerReport, NotApplicable
 from .subject import Subject
+from .workbench import missing
 
 NO_CASES = (
     "no example was found by trying: give the class a classmethod exampleCases() that returns "
@@ -32,26 +34,32 @@ def check_layer(
     layer: str | type[LayerPlugin],
     registry: Registry | None = None,
     checks: Iterable[str] | None = None,
+    device: str = "cpu",
 ) -> LayerReport:
     """Run the conformance kit, or only some of its `checks`, on a layer type or class.
 
-    Raises PluginError when `layer` names a type that is not registered.
+    On another device than "cpu" the checks are those that run kernels. Raises PluginError when
+    `layer` names a type that is not registered.
     """
+    if checks is None:
+        checks = CHECKS if device == "cpu" else KERNEL_CHECKS
+    reason = missing(device)
+    if reason is not None:
+        name = layer if isinstance(layer, str) else layer.type
+        return LayerReport(name, problem=reason)
     registry = Registry(registry if registry is not None else Registry.default())
     if isinstance(layer, str):
         layer_class = registry.layer(layer)
     else:
         layer_class = registry.register(layer, override=True)
     try:
-        cases = cases_of(layer_class, registry)
+        cases = tuple(replace(c, device=device) for c in cases_of(layer_class, registry))
     except PlugrtError as error:
         return LayerReport(layer_class.type, problem=str(error))
     if not cases:
         return LayerReport(layer_class.type, problem=NO_CASES)
-    subject = Subject(layer_class, cases, registry)
-    results = tuple(
-        run_check(name, CHECKS[name], subject) for name in (CHECKS if checks is None else checks)
-    )
+    subject = Subject(layer_class, cases, registry, device)
+    results = tuple(run_check(name, CHECKS[name], subject) for name in checks)
     return LayerReport(layer_class.type, tuple(map(str, cases)), results)
 
 

@@ -1,4 +1,4 @@
-"""Running one configuration of a layer on the CPU by recording and replaying it."""
+"""Running one configuration of a layer by recording and replaying it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from plugrt.core.devices.cpu import CpuRecording, CpuStream, SlotTable
 from plugrt.core.runtime.buffers import allocate, from_memory, to_memory
 from plugrt.core.runtime.record_layer import record_layer
 from plugrt.core.runtime.standalone import data_dependent_axes, output_descs
-from plugrt.core.runtime.weight_store import PackedWeights, RecordingStore, digest
+from plugrt.core.runtime.weight_store import PackedWeights, digest
 from plugrt.plugins import (
     BLOCK,
     Array,
@@ -20,10 +19,13 @@ from plugrt.plugins import (
     Epilogue,
     KernelPlugin,
     LayerPlugin,
+    Stream,
     Tactic,
     TensorDesc,
     TensorView,
 )
+
+from .workbench import Replayable, Workbench, workbench
 
 GUARD = 0xA5
 """Every byte of memory that a layer must not touch."""
@@ -42,13 +44,16 @@ class Configuration:
     """Output 0 and the inputs that the tactic lets lie in a slice along axis 1 of something
     larger."""
     threads: int = 2
+    device: str = "cpu"
 
     def __str__(self) -> str:
         inputs = ", ".join(str(replace(desc, strides=None)) for desc in self.inputs)
         outputs = ", ".join(str(desc) for desc in self.outputs)
         name = self.tactic.name if self.kernel is None else f"{self.kernel.name}:{self.tactic.name}"
         extra = " with epilogue" if self.epilogue else ""
-        return f"{inputs} -> {outputs} by tactic {name!r}{extra}{' strided' * self.strided}"
+        where = "" if self.device == "cpu" else f" on {self.device}"
+        strided = " strided" * self.strided
+        return f"{inputs} -> {outputs} by tactic {name!r}{extra}{strided}{where}"
 
 
 @dataclass
@@ -95,7 +100,7 @@ class Placed:
 class Recorded:
     """A recorded layer with its tensors."""
 
-    recording: CpuRecording
+    recording: Replayable
     inputs: list[Placed]
     outputs: list[Placed]
     sizes: list[dict[int, int]] = field(default_factory=list)
@@ -123,21 +128,19 @@ def record(
     configuration: Configuration,
     packed: PackedWeights | None = None,
 ) -> Recorded:
-    """Configure and record `layer`, which the caller initialises and terminates."""
+    """Configure and record `layer`, which the caller initialises and terminates. Raises
+    DeviceError where the configuration's device is missing."""
     own = configuration.inputs[: len(configuration.inputs) - configuration.epilogue.operands]
     sizes = [data_dependent_axes(desc) for desc in output_descs(layer, own)]
     layer.setTactic(configuration.tactic)
     layer.setEpilogue(configuration.epilogue)
     layer.configure(configuration.inputs, configuration.outputs)
-    slots = SlotTable()
-    stream = CpuStream(slots, RecordingStore(packed or PackedWeights(), slots),
-                       configuration.threads)  # fmt: skip
-    stream.begin_layer(layer.type)
+    bench = workbench(configuration.device, configuration.threads, packed)
     tactic = configuration.tactic
     inputs = []
     for index, (array, desc) in enumerate(zip(arrays, configuration.inputs, strict=True)):
         sliced = configuration.strided and index in tactic.strided_inputs
-        placed = _place(slots, desc, sliced and not desc.is_constant)
+        placed = _place(bench, desc, sliced and not desc.is_constant)
         placed.write(array)
         if desc.is_constant:
             placed.view = replace(placed.view, digest=digest(array))
@@ -148,7 +151,7 @@ def record(
             outputs.append(inputs[tactic.accumulates_into])
         else:
             sliced = configuration.strided and index in tactic.strided_outputs
-            outputs.append(_place(slots, desc, sliced))
+            outputs.append(_place(bench, desc, sliced))
     in_views = [placed.view for placed in inputs]
     out_views = [placed.view for placed in outputs]
     kernel = configuration.kernel() if configuration.kernel is not None else None
@@ -161,12 +164,15 @@ def record(
     workspace = None
     if size:
         desc = TensorDesc(DataType.UINT8, (size,))
-        workspace = _place(slots, desc, False).view
-    record_layer(stream, layer, in_views, out_views, workspace, kernel)
-    return Recorded(stream.finish(), inputs, outputs, sizes)
+        workspace = _place(bench, desc, False).view
+
+    def put(stream: Stream) -> None:
+        record_layer(stream, layer, in_views, out_views, workspace, kernel)
+
+    return Recorded(bench.record(layer.type, put), inputs, outputs, sizes)
 
 
-def _place(slots: SlotTable, desc: TensorDesc, sliced: bool) -> Placed:
+def _place(bench: Workbench, desc: TensorDesc, sliced: bool) -> Placed:
     """Memory for a tensor, with a guard behind it, and around it where it is a slice."""
     whole = replace(desc, value=None)
     start = None
@@ -176,7 +182,7 @@ def _place(slots: SlotTable, desc: TensorDesc, sliced: bool) -> Placed:
         whole, start = replace(whole, shape=shape), BLOCK
     memory = allocate(whole.nbytes + 64)
     memory[...] = GUARD
-    view = TensorView(whole, slots.bind(memory))
+    view = TensorView(whole, bench.bind(memory))
     if start is not None:
         view = view.slice(1, start, desc.sizes[1])
     return Placed(memory, whole, replace(view, desc=replace(view.desc, value=desc.value)), start)

@@ -24,6 +24,7 @@ class Subject:
     layer_class: type[LayerPlugin]
     cases: tuple[Case, ...]
     registry: Registry
+    device: str = "cpu"
 
     @property
     def main_cases(self) -> tuple[Case, ...]:

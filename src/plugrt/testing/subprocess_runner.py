@@ -13,11 +13,14 @@ from .outcome import LayerReport
 LAST_LINES = 20
 
 
-def check_in_subprocess(layer: str, *, time_limit: float) -> LayerReport:
+def check_in_subprocess(layer: str, *, time_limit: float, device: str = "cpu") -> LayerReport:
     """The report of a registered layer; a crash or a timeout becomes its `problem`."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "report.json")
-        command = [sys.executable, "-m", "plugrt.testing", layer, "--output", str(target)]
+        command = [
+            sys.executable, "-m", "plugrt.testing", layer, "--output", str(target),
+            "--device", device,
+        ]  # fmt: skip
         try:
             run = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=time_limit,

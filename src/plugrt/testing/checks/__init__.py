@@ -51,3 +51,10 @@ CHECKS: Mapping[str, Check] = {
     "recordable": could_be_recordable,
 }
 """Name in reports -> check."""
+
+KERNEL_CHECKS = (
+    "every tactic and format", "16-bit floats", "integers", "int8", "casts",
+    "slices of larger tensors", "fusion on and off", "replay", "shared by two contexts",
+    "batch invariance", "random shapes",
+)  # fmt: skip
+"""Those that run kernels, and so differ from device to device."""

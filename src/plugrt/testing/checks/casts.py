@@ -54,16 +54,22 @@ def _desc(dtype: DataType, quantization: Quantization | None, layout: Format) ->
 
 def _try(subject: Subject, source: TensorDesc, target: TensorDesc) -> bool:
     layer = subject.layer_class()
-    if not layer.supportsFormat(Combination((source,), (target,))):
+    if not layer.supportsFormat(
+        Combination((source,), (target,), subject.device)
+    ):
         return False
     stored, real = _sample(source)
     expected = real if target.quantization is None else quantize(
         real, target.quantization, target.dtype
     )
-    request = TacticRequest((source,), (target,), thread_count=THREADS)
+    request = TacticRequest(
+        (source,), (target,), device=subject.device, thread_count=THREADS
+    )
     tactics = list(layer.getTactics(request))
     for tactic in tactics:
-        configuration = Configuration((source,), (target,), tactic, threads=THREADS)
+        configuration = Configuration(
+            (source,), (target,), tactic, threads=THREADS, device=subject.device
+        )
         (actual,) = execute(subject.layer_class(), [stored], configuration)
         where = f"{source} {source.quantization} -> {target} {target.quantization}"
         if target.quantization is None:

@@ -98,6 +98,8 @@ def _configurations(
     expected: list[Array],
     common: Quantization | None,
 ) -> Iterator[Configuration]:
+    if case.device not in layer.devices and case.device != "cpu":
+        return
     described = zip(concrete_outputs(layer, case), expected, strict=True)
     outputs = tuple(
         replace(desc, dtype=dtype, quantization=(
@@ -119,13 +121,17 @@ def _configurations(
             replace(d, format=layout) if layout.accepts(d.shape) else d for d in outputs
         )
         layouts = tuple(d.format for d in (*given, *results))
-        if layouts in seen or not layer.supportsFormat(Combination(given, results)):
+        if layouts in seen or not layer.supportsFormat(
+            Combination(given, results, case.device)
+        ):
             continue
         seen.add(layouts)
-        request = TacticRequest(given, results, thread_count=THREADS)
+        request = TacticRequest(given, results, device=case.device, thread_count=THREADS)
         for tactic in layer.getTactics(request):
             if usable(tactic, request):
-                yield Configuration(given, results, tactic, threads=THREADS)
+                yield Configuration(
+                    given, results, tactic, threads=THREADS, device=case.device
+                )
 
 
 def range_of(array: Array, dtype: DataType) -> Quantization:

@@ -1,0 +1,207 @@
+"""Timing candidates on a GPU."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ....plugin_registry import Registry
+from ....plugins import (
+    Array,
+    DataType,
+    Format,
+    KernelPlugin,
+    LayerPlugin,
+    TensorDesc,
+    TensorView,
+)
+from ....plugins.native.cuda import Context, cudnn
+from ...graph import Layer
+from ...graph.naming import naming_layer
+from ...passes.copying import copy_plugin
+from ...runtime.buffers import to_memory
+from ...runtime.record_layer import record_layer
+from ...runtime.weight_store import digest
+from ...tuning.bench import Run, Sample, TuningBench
+from ...tuning.candidates import Candidate
+from ...tuning.effort import Effort
+from ..cpu import Weights
+from ..target import Target
+from .memory import DeviceBuffer
+from .recording import CudaRecording
+from .slots import CudaSlots
+from .stream import CudaStream
+from .timing import Stopwatch
+from .weights import DeviceWeights
+
+FAST = Effort("fast", 2, 6, 1.0, ((1, 0.5), (2, 0.1)))
+"""One sample is the mean of many runs, so that few of them tell candidates apart."""
+
+FULL = Effort("full", 7, 15, 1.0)
+
+MOST_WEIGHTS = 512 << 20
+"""Bytes of packed weights that are kept for candidates to come."""
+
+MOST_BUFFERS = 4 << 30
+"""Bytes of activations that are kept."""
+
+
+class CudaBench(TuningBench):
+    """A stopwatch of the GPU's own. Buffers and weights stay there from candidate to candidate,
+    since filling them takes longer than timing."""
+
+    efforts = {"fast": FAST, "full": FULL, "off": None}
+
+    def __init__(self, registry: Registry, ordinal: int, threads: int) -> None:
+        self._registry = registry
+        self._context = Context.of(ordinal)
+        self._target = Target("cuda", ordinal, threads)
+        self._weights = DeviceWeights(self._context, threads)
+        self._buffers: OrderedDict[tuple[object, ...], DeviceBuffer] = OrderedDict()
+        self._constants: dict[tuple[int, object], tuple[Array, Array, str]] = {}
+
+    def weights_of(self, touched: int) -> Weights:
+        return Weights.MEMORY if touched > self._context.properties.l2_bytes else Weights.L2
+
+    def guess(self, nbytes: int) -> float:
+        """2 TB/s and 2 microseconds."""
+        return 2e-6 + nbytes / 2e12
+
+    @contextmanager
+    def prepared(
+        self, layer: Layer, candidate: Candidate, sample: Sample, where: Weights
+    ) -> Iterator[Run]:
+        plugin = copy_plugin(layer.plugin)
+        kernel = None
+        if candidate.kernel is not None:
+            kernel = self._registry.get("kernels", candidate.kernel)()
+        given: Any = candidate.inputs
+        plugin.setTactic(candidate.tactic)
+        plugin.setEpilogue(layer.epilogue)
+        plugin.configure(given, candidate.outputs)
+        try:
+            plugin.initialize()
+            recording = self._recorded(plugin, kernel, candidate, sample)
+            try:
+                yield Stopwatch(recording, cold=where is Weights.MEMORY)
+            finally:
+                recording.synchronize()
+        finally:
+            plugin.terminate()
+
+    def worth_timing(self, layer: Layer, found: list[Candidate]) -> list[Candidate]:
+        """Compiling takes most of the time. So what needs it is timed in the narrowest type alone,
+        and 16-bit types channels last, if the layer has such a way; the rest everywhere."""
+        compiled = {id(c) for c in found if self._compilations(layer, c)}
+        activations = {id(c): _activations(c) for c in found if id(c) in compiled}
+        ranks = {key: _storage_rank(descs) for key, descs in activations.items()}
+        best = min(ranks.values(), default=(0, 0))
+        return [c for c in found if id(c) not in compiled or ranks[id(c)] == best]
+
+    def compile_ahead(self, wanted: Iterable[tuple[Layer, Sequence[Candidate]]]) -> None:
+        requests: dict[Any, None] = {}
+        for layer, candidates in wanted:
+            for candidate in candidates:
+                requests.update(dict.fromkeys(self._compilations(layer, candidate)))
+        if requests:
+            cudnn.build_ahead(list(requests), self._target.ordinal)
+
+    def _compilations(self, layer: Layer, candidate: Candidate) -> Sequence[object]:
+        if candidate.kernel is not None or candidate.on_host:
+            return ()
+        request = self._target.request(candidate.inputs, candidate.outputs, layer.epilogue)
+        with naming_layer(layer.name, layer.plugin, "getCompilations()"):
+            return layer.plugin.getCompilations(request, [candidate.tactic])
+
+    def close(self) -> None:
+        self._buffers.clear()
+        self._constants.clear()
+        self._weights = DeviceWeights(self._context, self._target.threads)
+
+    def _recorded(
+        self, plugin: LayerPlugin, kernel: KernelPlugin | None, candidate: Candidate,
+        sample: Sample,
+    ) -> CudaRecording:  # fmt: skip
+        if self._weights.nbytes > MOST_WEIGHTS:
+            self._constants.clear()
+            self._weights = DeviceWeights(self._context, self._target.threads)
+        slots = CudaSlots(self._weights)
+        views = [
+            None if desc is None else self._input(slots, desc, index, sample)
+            for index, desc in enumerate(candidate.inputs)
+        ]
+        into = candidate.tactic.accumulates_into
+        out_views = []
+        for index, desc in enumerate(candidate.outputs):
+            shared = views[into] if into is not None and index == 0 else None
+            if shared is not None:
+                out_views.append(TensorView(desc, shared.slot))
+            else:
+                out_views.append(TensorView(desc, slots.bind(self._buffer("out", index, desc))))
+        given: Any = candidate.inputs
+        size = (
+            plugin.getWorkspaceSize(given, candidate.outputs) if kernel is None
+            else kernel.getWorkspaceSize(plugin, given, candidate.outputs)
+        )
+        workspace = None
+        if size:
+            scratch = TensorDesc(DataType.UINT8, (size,))
+            workspace = TensorView(scratch, slots.bind(self._buffer("scratch", 0, scratch)))
+
+        def record(stream: CudaStream) -> None:
+            stream.begin_layer(plugin.type)
+            record_layer(stream, plugin, views, out_views, workspace, kernel)
+
+        return CudaRecording(self._context, slots, record)
+
+    def _input(
+        self, slots: CudaSlots, desc: TensorDesc, index: int, sample: Sample
+    ) -> TensorView:
+        if desc.value is None:
+            return TensorView(desc, slots.bind(self._buffer("in", index, desc, sample)))
+        key = (id(desc.value), desc.format)
+        if key not in self._constants:
+            stored = to_memory(desc.value, desc.format)
+            self._constants[key] = (desc.value, stored, digest(desc.value))
+        _, stored, identity = self._constants[key]
+        return TensorView(desc, slots.bind(stored), digest=identity)
+
+    def _buffer(
+        self, role: str, index: int, desc: TensorDesc, sample: Sample | None = None
+    ) -> DeviceBuffer:
+        """Memory for a tensor; where it is read it holds random numbers, whose order is none."""
+        key = (role, index, desc.dtype, desc.nbytes)
+        found = self._buffers.get(key)
+        if found is None:
+            while self._buffers and self._held + desc.nbytes > MOST_BUFFERS:
+                self._buffers.popitem(last=False)
+            found = self._buffers[key] = DeviceBuffer(self._context, max(desc.nbytes, 1))
+            if sample is not None:
+                count = desc.nbytes // desc.dtype.itemsize
+                found.write(sample(TensorDesc(desc.dtype, (count,))))
+            else:
+                found.fill(0)
+        else:
+            self._buffers.move_to_end(key)
+        return found
+
+    @property
+    def _held(self) -> int:
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
+
+def _activations(candidate: Candidate) -> list[TensorDesc]:
+    described = [desc for desc in (*candidate.inputs, *candidate.outputs) if desc is not None]
+    return [desc for desc in described if not desc.is_constant]
+
+
+def _storage_rank(descs: Sequence[TensorDesc]) -> tuple[int, int]:
+    """Bytes of elements, and tensors in an order that tensor cores do not read: float32 is computed
+    without them, where either order may be the faster one."""
+    linear = sum(
+        desc.rank >= 3 and desc.format is Format.LINEAR and desc.dtype.itemsize < 4
+        for desc in descs
+    )
+    return sum(desc.dtype.itemsize for desc in descs), linear

@@ -1,0 +1,124 @@
+"""Where a context's inputs and outputs lie: on the GPU, and on the host in pinned memory."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ....plugins import Array, DeviceError, TensorDesc
+from ....plugins.native.cuda import Context
+from ....plugins.native.cuda.driver_calls import call
+from ....plugins.native.cuda.packages import driver
+from .events import DeviceStream, Event
+from .host_copies import copy_bytes
+from .interchange import DeviceArray
+from .memory import DeviceBuffer, pinned_array
+
+MOST_SPARE = 4
+"""Result buffers that wait for the next call; further ones are given back."""
+
+
+@dataclass
+class ResultMemory:
+    """Where a result lies that its caller keeps, and the mark that says that it is written."""
+
+    buffer: DeviceBuffer
+    ready: Event
+
+    @property
+    def address(self) -> int:
+        """Of the first element."""
+        return self.buffer.address
+
+
+class Endpoint:
+    """One input or output for one set of shapes. Its fixed buffers are made when first used, and
+    stay where they are, since graphs contain their addresses."""
+
+    def __init__(self, context: Context, desc: TensorDesc) -> None:
+        self.desc = desc
+        self.nbytes = desc.nbytes
+        self._context = context
+        self._spare: list[tuple[ResultMemory, list[Event]]] = []
+        """With marks behind what their last holders have asked for."""
+
+    @cached_property
+    def device(self) -> DeviceBuffer:
+        """Its fixed place on the GPU."""
+        return DeviceBuffer(self._context, max(self.nbytes, 1))
+
+    @cached_property
+    def pinned(self) -> Array:
+        """Its bytes on the host."""
+        return pinned_array(self._context, self.nbytes)
+
+    def fetch(self, stream: DeviceStream, address: int) -> None:
+        """Put the copy from the host on a stream."""
+        if self.nbytes:
+            call("cuMemcpyHtoDAsync", address, self.pinned.ctypes.data, self.nbytes, stream.cuda)
+
+    def send(self, stream: DeviceStream, address: int) -> None:
+        """Put the copy to the host on a stream."""
+        if self.nbytes:
+            call("cuMemcpyDtoHAsync", self.pinned.ctypes.data, address, self.nbytes, stream.cuda)
+
+    def copy(self, stream: DeviceStream, target: int, source: int) -> None:
+        """Put a copy within the GPU on a stream."""
+        if self.nbytes:
+            call("cuMemcpyDtoDAsync", target, source, self.nbytes, stream.cuda)
+
+    # ---- results that callers keep --------------------------------------------------------
+
+    def fresh(self, stream: DeviceStream) -> ResultMemory:
+        """Memory for a result that its caller keeps; work on `stream` may write to it once
+        earlier readers are done."""
+        if not self._spare:
+            buffer = DeviceBuffer(self._context, max(self.nbytes, 1))
+            return ResultMemory(buffer, Event(self._context))
+        memory, marks = self._spare.pop()
+        for mark in marks:
+            stream.wait_for(mark)
+        return memory
+
+    def result(self, memory: ResultMemory, stream: DeviceStream, owner: object) -> DeviceArray:
+        """The array of what the work on `stream` writes; its memory comes back when nobody holds
+        it any more."""
+        memory.ready.record(stream)
+        array = DeviceArray(
+            memory.address, self.desc.sizes, self.desc.dtype.numpy, self._context.ordinal,
+            (memory, owner), memory.ready,
+        )  # fmt: skip
+        back = weakref.finalize(
+            array, _put_back, self._spare, memory, array.consumers, self._context
+        )
+        back.atexit = False
+        return array
+
+    def read(self, target: Array) -> None:
+        """The bytes on the host into a C-contiguous array."""
+        if self.nbytes:
+            copy_bytes(target.reshape(-1).view(np.uint8), self.pinned)
+
+    def write(self, source: Array) -> None:
+        """A C-contiguous array to the bytes on the host."""
+        if self.nbytes:
+            copy_bytes(self.pinned, source.reshape(-1).view(np.uint8))
+
+
+def _put_back(
+    spare: list[tuple[ResultMemory, list[Event]]], memory: ResultMemory, readers: set[int],
+    context: Context,
+) -> None:  # fmt: skip
+    if len(spare) >= MOST_SPARE:
+        return
+    marks = []
+    for reader in readers:
+        with suppress(DeviceError), context.current():  # of a stream that is gone
+            mark = Event(context)
+            call("cuEventRecord", mark.cuda, driver().CUstream(reader))
+            marks.append(mark)
+    spare.append((memory, marks))
