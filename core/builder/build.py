@@ -24,12 +24,16 @@ from ..passes.precision import keep_float, lower_precision
 from ..passes.simplify import simplify
 from ..runtime.planned import PlannedNetwork
 from ..tuning.candidates import GROWTH, Limits
+from ..tuning.timer import Timer
 from .alternatives import apply_alternatives
 from .config import BuilderConfig
 from .finish import Finisher
 from .measuring import finish_tuning, network_timer, open_timing_cache
 from .network_timer import NetworkTimer
 from .profiles import SizeProfile, concrete_shape, size_profile
+
+MOST_PASSES = 4
+"""How often a build chooses; after the first time little is left to measure."""
 
 
 def build(network: Network, config: BuilderConfig | None = None) -> Engine:
@@ -50,11 +54,11 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     report: list[str] = []
     cache = open_timing_cache(config, device.fingerprint(), report.append)
     others = other_sizes(network, profile)
-    working = copy_network(network)
-    simplify(working, report.append)
     storages = storages_for(config.precision, device, report.append)
     bench = device.tuning_bench(network.registry, config.threads)
-    timer = network_timer(config, working, cache, storages, bench, report.append)
+    simplified = copy_network(network)
+    simplify(simplified, report.append)
+    timer = network_timer(config, simplified, cache, storages, bench, report.append)
 
     def plan(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
         if config.fusion:
@@ -74,12 +78,16 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         )  # fmt: skip
         return finisher.finish(part)
 
-    if config.fusion and target.is_host and not timer.knows_nothing:
-        measure = NetworkTimer(
-            lambda part: plan(part, lambda line: None), timer, target, profile.concretise
-        )
-        apply_alternatives(working, measure.seconds, profile.concretise, report.append)
-    planned = plan(working, report.append)
+    def choose(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
+        if config.fusion and target.is_host and not timer.knows_nothing:
+            measure = NetworkTimer(
+                lambda part: plan(part, lambda line: None), timer, target, profile.concretise
+            )
+            apply_alternatives(part, measure.seconds, profile.concretise, tell)
+        return plan(part, tell)
+
+    working, planned, notes = _settled(simplified, choose, timer)
+    report += notes
     tuning = finish_tuning(config, timer, cache, report.append)
     release_team()
     tell_of_host_layers(planned, report.append)
@@ -95,6 +103,26 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     return Engine(
         planned, info, report=report, explanation=explanation, session=device.open()
     )
+
+
+def _settled(
+    simplified: Network, choose: Callable[[Network, Callable[[str], None]], PlannedNetwork],
+    timer: Timer,
+) -> tuple[Network, PlannedNetwork, list[str]]:  # fmt: skip
+    """The network and its plan, chosen anew until nothing more is measured, and the notes on it.
+
+    What was chosen first knew fewer times than a build from the timing cache will, and the two
+    shall give the same plan.
+    """
+    for _ in range(MOST_PASSES):
+        known = timer.measured
+        notes: list[str] = []
+        working = copy_network(simplified)
+        planned = choose(working, notes.append)
+        if timer.measured == known:
+            break
+        timer.trust()
+    return working, planned, notes
 
 
 def storages_for(

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugrt import Engine, Network, PlugrtError, TimingCache
+from benchmarks.nets import NETS
+from benchmarks.nets.to_plugrt import to_plugrt
+from plugrt import BuilderConfig, Engine, Network, PlugrtError, TimingCache, build
 from plugrt.core.atomic_file import write_atomically
 from plugrt.core.builder.config import PRECISIONS
 from plugrt.core.devices.cpu import CpuDevice
@@ -240,6 +242,18 @@ def test_two_builds_from_one_cache_are_equal(
     for _ in range(2):
         shared.save(file)
         assert quick_build(network, timing_cache=file, **options).to_bytes() == plans[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["yolo-fastest", "googlenet"])
+def test_the_build_that_measures_equals_later_ones(net: str) -> None:
+    """In large networks early decisions know fewer times than a later build will."""
+    shared = TimingCache()
+    first, second = (
+        build(to_plugrt(NETS[net](), 1), BuilderConfig(timing_cache=shared)).to_bytes()
+        for _ in range(2)
+    )
+    assert first == second
 
 
 def test_a_cache_decides_without_tuning_too(network: Network, quick_build: Build) -> None:
