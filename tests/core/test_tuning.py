@@ -238,6 +238,9 @@ def test_full_tuning_runs_whole_networks(
 def test_quick_times_are_not_thorough_ones(residual: Network, quick_build: Build) -> None:
     shared = TimingCache()
     quick_build(residual, tune="fast", timing_cache=shared)
-    quick = set(shared.seconds)
+    quick = dict(shared.seconds)
     quick_build(residual, tune="full", timing_cache=shared)
-    assert {f"{key} full" for key in quick} <= set(shared.seconds)
+    added = shared.seconds.keys() - quick.keys()
+    assert added
+    assert all(key.endswith(" full") for key in added)
+    assert {key: shared.seconds[key] for key in quick} == quick

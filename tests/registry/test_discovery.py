@@ -78,6 +78,9 @@ def test_all_six_groups_are_found(install: Install) -> None:
             name = "V.device"
             def fingerprint(self): return {}
             def formats(self): return ()
+            def check(self): pass
+            def open(self, release=None, cache=None): return None
+            def tuning_bench(self, registry, threads): return None
     """
     classes = {
         "layers": "Layer", "kernels": "Kernel", "parsers": "Parser", "passes": "Pass",
