@@ -25,6 +25,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Recorder:
     """As much of a stream as copies use: runs what is launched."""
 
+    device = "cpu"
+
     def __init__(self, slots: list[Array]) -> None:
         self.slots = slots
         self.launches = 0
