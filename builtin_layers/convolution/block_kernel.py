@@ -10,7 +10,7 @@ from ...plugins import Array, DataType, Stream, Tactic, TensorView
 from .. import kernels
 from . import block_epilogue as epilogues
 from .block_epilogue import BlockEpilogue, block_epilogue
-from .problem import Candidate, ConvolutionProblem
+from .problem import Candidate, ConvolutionProblem, constant_weights
 
 Kernel = TypeVar("Kernel", bound="BlockKernel")
 
@@ -93,9 +93,7 @@ class BlockKernel(Candidate):
         )  # fmt: skip
 
     def _packed(self, weights: TensorView) -> Array:
-        if weights.desc.value is None:
-            raise ValueError("weights that are packed must be constant")
-        return self.pack(weights.desc.value)
+        return self.pack(constant_weights(weights.desc))
 
 
 def has_float32_bias(problem: ConvolutionProblem) -> bool:

@@ -12,7 +12,7 @@ from ...plugins import Array, Format, Stream, Tactic, TensorView
 from ...plugins.native.cuda.headers import divisors
 from ..kernels_cuda import blocks, kernel, pack_width, stored
 from .direct_cuda import FLOATS, epilogue_of, fuses
-from .problem import Candidate, ConvolutionProblem
+from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:depthwise:"
 
@@ -50,9 +50,7 @@ class DepthwiseConvolution(Candidate):
         width = pack_width(1, (source.desc, source.offset), (output.desc, output.offset))
         width = min(width, WIDEST_PACK)
         fused = epilogue_of(problem, width, inputs)
-        value = problem.weights.value
-        if value is None:
-            raise ValueError("weights that are packed must be constant")
+        value = constant_weights(problem.weights)
         weights = stream.store.pack(
             ("cuda depthwise weights", inputs[1].digest), lambda: pack(value)
         )

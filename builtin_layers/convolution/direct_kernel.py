@@ -13,7 +13,7 @@ from ...plugins import Array, Format, Stream, Tactic, TensorDesc, TensorView
 from .. import kernels
 from ..activation import Activation, activation_of
 from ..sliding_window import spatial_in_three_dimensions
-from .problem import Candidate, ConvolutionProblem
+from .problem import Candidate, ConvolutionProblem, constant_weights
 
 DIRECT = "direct"
 
@@ -101,9 +101,7 @@ def pack(weights: Array, groups: int, block: int) -> Array:
 
 
 def _packed(weights: TensorDesc, groups: int, block: int) -> Array:
-    if weights.value is None:
-        raise ValueError("weights that are packed must be constant")
-    return pack(weights.value, groups, block)
+    return pack(constant_weights(weights), groups, block)
 
 
 def _strides(desc: TensorDesc) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...plugins import DataType, Epilogue, Format, Stream, Tactic, TensorDesc, TensorView
+from ...plugins import Array, DataType, Epilogue, Format, Stream, Tactic, TensorDesc, TensorView
 from .. import numpy_fallback
 from ..sliding_window import SlidingWindow
 
@@ -62,6 +62,13 @@ class ConvolutionProblem:
     def has_formats(self, source: Format, output: Format) -> bool:
         """Whether the activations have these formats."""
         return self.source.format is source and self.output.format is output
+
+
+def constant_weights(weights: TensorDesc) -> Array:
+    """The contents of weights that are to be packed. Raises ValueError for others."""
+    if weights.value is None:
+        raise ValueError("weights that are packed must be constant")
+    return weights.value
 
 
 class Candidate(ABC):

@@ -13,7 +13,7 @@ import numpy as np
 from ...plugins import Array, DataType, Format, Stream, Tactic, TensorDesc, TensorView
 from ..kernels_cuda import ACCESS_BYTES, kernel, pack_width, stored
 from .direct_cuda import FLOATS, DirectConvolution, epilogue_of, fuses
-from .problem import Candidate, ConvolutionProblem
+from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:shallow:"
 
@@ -70,9 +70,7 @@ class ShallowConvolution(Candidate):
         fused = epilogue_of(problem, OUTPUTS, inputs)
         outputs = output.shape[1]
         tiles = tiles_for(outputs)
-        value = problem.weights.value
-        if value is None:
-            raise ValueError("weights that are packed must be constant")
+        value = constant_weights(problem.weights)
         weights = stream.store.pack(
             ("cuda shallow weights", inputs[1].digest, output.dtype.value, tiles),
             lambda: pack(value, output.dtype, tiles),

@@ -31,7 +31,7 @@ from .. import kernels
 from ..scratchpad import expected_threads
 from . import block_epilogue as epilogues
 from .block_epilogue import BlockEpilogue, block_epilogue, block_strides
-from .problem import Candidate, ConvolutionProblem
+from .problem import Candidate, ConvolutionProblem, constant_weights
 from .winograd_blocking import WinogradBlocking, blocking, depth, tile_count
 
 PREFIX = "winograd:"
@@ -159,9 +159,7 @@ def pack(weights: TensorDesc, tile: int, threads: int) -> Array:
     words: a float32, or two of bfloat16 weights in the order that winograd.h tells."""
     from ...plugins.native.immediate import aligned_zeros, run_kernel
 
-    if weights.value is None:
-        raise ValueError("weights that are packed must be constant")
-    plain = np.ascontiguousarray(weights.value, np.float32)
+    plain = np.ascontiguousarray(constant_weights(weights), np.float32)
     outputs, channels = plain.shape[:2]
     is_narrow = weights.dtype is DataType.BFLOAT16
     words = depth(channels, is_narrow=is_narrow)

@@ -25,6 +25,7 @@ from ..convolution import block_epilogue as epilogues
 from ..convolution import depthwise_kernel, product_kernel
 from ..convolution.block_epilogue import BlockEpilogue, block_epilogue
 from ..convolution.block_kernel import multiplies_pairs
+from ..convolution.problem import constant_weights
 from ..sliding_window import SlidingWindow
 from ..workspace import aligned
 
@@ -146,9 +147,7 @@ def record(
 
 
 def _pack(weights: TensorView, in_pairs: bool, is_depthwise: bool) -> Array:
-    value = _present(weights.desc).value
-    if value is None:
-        raise ValueError("weights that are packed must be constant")
+    value = constant_weights(_present(weights.desc))
     if is_depthwise:
         return (depthwise_kernel.pack_pairs if in_pairs else depthwise_kernel.pack)(value)
     matrix = np.asarray(value).reshape(value.shape[:2])

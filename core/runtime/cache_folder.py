@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from ...plugins.native.user_cache import user_cache
+
 VARIABLE = "PLUGRT_PACKED_CACHE"
 LIMIT_BYTES = 4 << 30
 """Bytes of all files together."""
@@ -29,17 +31,7 @@ _ABANDONED_SECONDS = 3600
 
 def folder() -> Path | None:
     """Where packed weights are kept; None when that is switched off."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen == "off":
-        return None
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        root = Path(base) if base else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home
-        return None
-    return root / "plugrt" / "packed-weights"
+    return user_cache("packed-weights", VARIABLE)
 
 
 def is_enabled() -> bool:

@@ -115,7 +115,7 @@ def prepare_layer(
     `inputs`/`outputs` fix types, formats and quantization; by default LINEAR. `constants`
     lists the inputs that the layer may pack. Raises PluginError when no tactic fits.
     """
-    described = _described(arrays, inputs, constants)
+    described = described_as(arrays, inputs, constants)
     epilogue = epilogue or Epilogue()
     own = described[: len(described) - epilogue.operands]
     inferred = output_descs(plugin, own)
@@ -148,10 +148,11 @@ def prepare_layer(
     )  # fmt: skip
 
 
-def _described(
+def described_as(
     arrays: Sequence[Array | None], inputs: Sequence[TensorDesc | None] | None,
     constants: Sequence[int],
 ) -> list[TensorDesc | None]:
+    """Descriptions of a layer's arrays: those given, else LINEAR ones; constants have values."""
     if inputs is None:
         inputs = [None if array is None else _desc(array) for array in arrays]
     return [
@@ -218,7 +219,7 @@ def run_layer(
     `epilogue` operands include those. `inputs`/`outputs` give whole descriptions instead.
     """
     values = [None if array is None else np.asarray(array) for array in arrays]
-    described = _described(values, inputs, ())
+    described = described_as(values, inputs, ())
     if formats is not None:
         if len(formats) != len(values):
             raise ShapeError(f"{len(formats)} formats were given for {len(values)} inputs")

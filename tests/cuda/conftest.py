@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 
 from plugrt.plugins.native import cuda
+from plugrt.plugins.native.cuda import devices, packages
+
+from .fake_driver import FakeDriver
+
+CACHES = (devices.initialize, devices.unavailable_reason, devices.device_properties)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,3 +32,21 @@ def own_kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     patch.setenv("PLUGRT_KERNEL_CACHE", str(folder))
     yield
     patch.undo()
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
+    """A driver that is played, and must have been asked nothing impossible at the end."""
+    if cuda.available():
+        pytest.skip("the real driver is in use")
+    fake = FakeDriver()
+    monkeypatch.setattr(packages, "_module", lambda name, distribution: fake)
+    monkeypatch.setattr(cuda, "library_versions", lambda: {"cudnn": "none"})
+    for cached in CACHES:
+        cached.cache_clear()
+    yield fake
+    gc.collect()
+    monkeypatch.undo()
+    for cached in CACHES:
+        cached.cache_clear()
+    assert fake.faults == []

@@ -4,7 +4,7 @@ there is none."""
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,30 +33,12 @@ from plugrt.plugins import (
     TensorDesc,
 )
 from plugrt.plugins.native import cuda
-from plugrt.plugins.native.cuda import Context, cudnn, devices, packages
+from plugrt.plugins.native.cuda import Context, cudnn
 from plugrt.plugins.native.cuda.driver_calls import call
 
 from .fake_driver import FakeDriver
 
-CACHES = (devices.initialize, devices.unavailable_reason, devices.device_properties)
 OFF = {"tune": "off", "threads": 1}
-
-
-@pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
-    if cuda.available():
-        pytest.skip("the real driver is in use")
-    fake = FakeDriver()
-    monkeypatch.setattr(packages, "_module", lambda name, distribution: fake)
-    monkeypatch.setattr(cuda, "library_versions", lambda: {"cudnn": "none"})
-    for cached in CACHES:
-        cached.cache_clear()
-    yield fake
-    gc.collect()
-    monkeypatch.undo()
-    for cached in CACHES:
-        cached.cache_clear()
-    assert fake.faults == []
 
 
 class Through(LayerPlugin):

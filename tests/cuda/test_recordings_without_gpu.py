@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ from plugrt.core.devices.cuda.staging import InputRing, OutputRing
 from plugrt.core.devices.cuda.standalone import run_on_gpu
 from plugrt.core.runtime.record_layer import record_layer
 from plugrt.plugins import DataType, DeviceError, LayerPlugin, TensorDesc, TensorView
-from plugrt.plugins.native import cuda
-from plugrt.plugins.native.cuda import Context, devices, packages
+from plugrt.plugins.native.cuda import Context
 from plugrt.plugins.native.cuda.driver_calls import call
 
 from .fake_driver import FakeDriver
@@ -24,23 +22,6 @@ from .sample_layers import HostIncrement, Scale
 
 COUNT = 10
 DESC = TensorDesc(DataType.FLOAT32, (COUNT,))
-CACHES = (devices.initialize, devices.unavailable_reason, devices.device_properties)
-
-
-@pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
-    if cuda.available():
-        pytest.skip("the real driver is in use")
-    fake = FakeDriver()
-    monkeypatch.setattr(packages, "_module", lambda name, distribution: fake)
-    for cached in CACHES:
-        cached.cache_clear()
-    yield fake
-    gc.collect()
-    monkeypatch.undo()
-    for cached in CACHES:
-        cached.cache_clear()
-    assert fake.faults == []
 
 
 class Copy(Scale):

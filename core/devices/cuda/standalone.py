@@ -24,7 +24,7 @@ from ....plugins.dims import evaluate_shape
 from ....plugins.native.cuda import Context
 from ...runtime.buffers import from_memory, to_memory
 from ...runtime.record_layer import record_layer
-from ...runtime.standalone import data_dependent_axes, output_descs
+from ...runtime.standalone import data_dependent_axes, described_as, output_descs
 from ...runtime.weight_store import digest
 from .memory import DeviceBuffer
 from .recording import CudaRecording
@@ -97,7 +97,7 @@ def prepare_on_gpu(
     """
     context = Context.of(ordinal)
     epilogue = epilogue or Epilogue()
-    described = _described(arrays, inputs, constants)
+    described = described_as(arrays, inputs, constants)
     given: Any = described
     inferred = output_descs(plugin, given[: len(given) - epilogue.operands])
     wanted = inferred if outputs is None else list(outputs)
@@ -124,21 +124,6 @@ def run_on_gpu(plugin: LayerPlugin, arrays: Sequence[Any], **options: Any) -> li
     with prepare_on_gpu(plugin, values, **options) as prepared:
         prepared.replay()
         return [np.ascontiguousarray(a).reshape(a.shape) for a in prepared.results()]
-
-
-def _described(
-    arrays: Sequence[Array | None], inputs: Sequence[TensorDesc | None] | None,
-    constants: Sequence[int],
-) -> list[TensorDesc | None]:
-    if inputs is None:
-        inputs = [
-            None if array is None else TensorDesc(DataType.of(array.dtype), array.shape)
-            for array in arrays
-        ]
-    return [
-        replace(desc, value=arrays[index]) if desc is not None and index in constants else desc
-        for index, desc in enumerate(inputs)
-    ]
 
 
 def _chosen(

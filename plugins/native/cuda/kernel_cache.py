@@ -15,6 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ..user_cache import user_cache
+
 VARIABLE = "PLUGRT_KERNEL_CACHE"
 LIMIT_BYTES = 512 << 20
 _MAGIC = b"PLUGRTK1"
@@ -24,14 +26,7 @@ _RETOUCH_SECONDS = 3600
 
 def folder() -> Path | None:
     """Where kernels are kept; None when the cache is switched off."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen == "off":
-        return None
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    root = Path(base) if base else Path.home() / ".cache"
-    return root / "plugrt" / "cuda-kernels"
+    return user_cache("cuda-kernels", VARIABLE)
 
 
 def read(key: str) -> bytes | None:
