@@ -1,6 +1,5 @@
 """Whole networks exported to Caffe: OpenCV computes from the files what plugrt computes."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,18 +31,12 @@ LONG = 8_000
 """Bytes; the networks of longer definitions take their time."""
 
 
-def definitions() -> list[object]:
-    """All definitions, the long ones marked as slow."""
-    marked = []
-    for parameter in parameters("darknet/cfg"):
-        (source,) = parameter.values
-        is_long = source and Path(os.environ["PLUGRT_DATA"], source).stat().st_size > LONG
-        marks = (pytest.mark.slow,) if is_long else ()
-        marked.append(pytest.param(source, id=parameter.id, marks=marks))
-    return marked
+def is_long(definition: Path) -> bool:
+    """Whether to test it with the slow ones."""
+    return definition.stat().st_size > LONG
 
 
-@pytest.mark.parametrize("source", definitions())
+@pytest.mark.parametrize("source", parameters("darknet/cfg", slow=is_long))
 def test_every_definition(source: str, data_path: DataPath, tmp_path: Path) -> None:
     path = data_path(source)
     cfg = small_copy(path, tmp_path, narrow_above=WIDE)
