@@ -111,12 +111,40 @@ def serve(spec: Spec) -> None:
     image = np.load(spec["image"])
     kind = spec["kind"]
     clock = time.perf_counter
+
+    def load() -> tuple[Callable[[int], Sequence[float]], Callable[[], Outputs]]:
+        run, read = KINDS[kind](spec, image)
+        last: list[Any] = []
+
+        def time_runs(count: int) -> Sequence[float]:
+            times = []
+            for _ in range(count):
+                start = clock()
+                last[:] = [run()]
+                times.append(clock() - start)
+            return times
+
+        return time_runs, lambda: read(last[0])
+
+    answer_requests(lambda: import_module(PACKAGES.get(kind, kind)), load)
+
+
+def answer_requests(
+    import_engine: Callable[[], object],
+    load: Callable[[], tuple[Callable[[int], Sequence[float]], Callable[[], Outputs]]],
+) -> None:
+    """Import the engine, load its model, run it once, and answer until standard input ends.
+
+    `load` returns what runs so many inferences and tells the seconds of each, and what reads
+    the outputs of the last one.
+    """
+    clock = time.perf_counter
     begin = clock()
-    import_module(PACKAGES.get(kind, kind))
+    import_engine()
     imported = clock()
-    run, read = KINDS[kind](spec, image)
+    time_runs, outputs = load()
     loaded = clock()
-    result = run()
+    time_runs(1)
     answer({
         "import_seconds": imported - begin, "load_seconds": loaded - imported,
         "first_call_seconds": clock() - loaded,
@@ -124,14 +152,9 @@ def serve(spec: Spec) -> None:
     for line in sys.stdin:
         request, _, argument = line.strip().partition(" ")
         if request == "run":
-            times = []
-            for _ in range(int(argument)):
-                start = clock()
-                result = run()
-                times.append(clock() - start)
-            answer(times)
+            answer(list(time_runs(int(argument))))
         elif request == "outputs":
-            np.savez(argument, *read(result))
+            np.savez(argument, *outputs())
             answer(True)
         else:
             answer(_peak_memory())

@@ -54,17 +54,19 @@ class EngineProcess:
         self.start: dict[str, float] = {}
         """Seconds of importing the engine, loading the model and the first call, after `wait`."""
         self._told = TemporaryFile("w+")  # noqa: SIM115 - it lives as long as the process
-        files = PreparedFiles(cell)
-        spec = {
-            **cell.as_dict(), "kind": kind.removesuffix("_low"), "model": str(files.model),
-            "image": str(files.image),
-            "plan": str(files.plan("low" if kind == OURS_LOW else "normal")),
-        }  # fmt: skip
+        spec = {**cell.as_dict(), "kind": kind.removesuffix("_low"), **self.files(cell, kind)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", program, json.dumps(spec)],
             cwd=REPOSITORY, text=True, env={**os.environ, **environment},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._told,
         )  # fmt: skip
+
+    @staticmethod
+    def files(cell: Cell, kind: str) -> dict[str, str]:
+        """The paths that the program is told."""
+        files = PreparedFiles(cell)
+        plan = files.plan("low" if kind == OURS_LOW else "normal")
+        return {"model": str(files.model), "image": str(files.image), "plan": str(plan)}
 
     def wait(self) -> None:
         """Until it has loaded its model and run it once."""

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from benchmarks.cells import Cell, all_cells, select
 from benchmarks.engine_process import OURS, EngineError, EngineProcess, installed, ready_plan
 from benchmarks.machine import describe
 from benchmarks.nets import NETS
+from benchmarks.outputs import relative_error
 from benchmarks.prepared import PreparedFiles
 from benchmarks.results_file import ResultsFile, starts_anew
 from benchmarks.rounds import Effort, alternate, peer_by_ours
@@ -45,7 +45,7 @@ def measure(cell: Cell, effort: Effort, tune_time: float | None = None) -> dict[
             "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in turns.items()},
             "rounds": {kind: len(times) for kind, times in turns.items()},
             "peer_by_ours": {k: r.as_dict() for k, r in peer_by_ours(turns, OURS).items()},
-            "relative_error": {c.kind: _error(c, expected) for c in contestants},
+            "relative_error": {c.kind: relative_error(c, expected) for c in contestants},
             "failed": failed,
         }
 
@@ -91,16 +91,6 @@ def _expected(cell: Cell) -> list[np.ndarray]:
             reference.close()
     with np.load(file) as found:
         return [found[name] for name in found.files]
-
-
-def _error(contestant: EngineProcess, expected: Sequence[np.ndarray]) -> float:
-    """The norm of the difference by that of the expected output, for the worst output."""
-    with TemporaryDirectory() as folder:
-        found = contestant.outputs(Path(folder, "outputs.npz"))
-    return max(
-        float(np.linalg.norm(mine - wanted) / np.linalg.norm(wanted))
-        for mine, wanted in zip(found, expected, strict=True)
-    )
 
 
 def prepare(cell: Cell, tune_time: float | None = None) -> None:

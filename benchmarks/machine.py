@@ -26,6 +26,25 @@ def describe(*distributions: str) -> dict[str, object]:
     }
 
 
+def describe_gpu(*distributions: str) -> dict[str, object]:
+    """The same with the first GPU, its driver and the libraries that run there."""
+    from plugrt.plugins.native.cuda.devices import device_properties, driver_version
+    from plugrt.plugins.native.cuda.diagnosis import doctor
+
+    gpu = device_properties(0)
+    facts = dict(doctor().facts)
+    return {
+        **describe(*distributions),
+        "gpu": {
+            "name": gpu.name, "architecture": gpu.architecture,
+            "multiprocessors": gpu.multiprocessors,
+            "memory_gib": round(gpu.memory_bytes / 2**30, 1), "l2_mib": gpu.l2_bytes >> 20,
+            "driver_cuda": ".".join(map(str, driver_version())),
+            **{name: facts[name] for name in ("NVRTC", "cuDNN", "cuBLASLt")},
+        },
+    }  # fmt: skip
+
+
 def _scheduling() -> str:
     """Whether this process was put before all others: on a busy machine that quietens it."""
     policy = os.sched_getscheduler(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -9,13 +12,17 @@ from benchmarks.nets.recipe import EPSILON, Recipe, Step
 
 
 class RecipeModule(torch.nn.Module):
-    """Runs the steps of a recipe; outputs in the recipe's order."""
+    """Runs the steps of a recipe; outputs in the recipe's order.
 
-    def __init__(self, recipe: Recipe) -> None:
+    With `folded`, batch normalisations are part of the convolutions' weights.
+    """
+
+    def __init__(self, recipe: Recipe, folded: bool = False) -> None:
         super().__init__()
         self.recipe = recipe
         for step in recipe.steps:
-            for key, array in step.weights.items():
+            weights = _folded(step.weights) if folded and "scale" in step.weights else step.weights
+            for key, array in weights.items():
                 self.register_buffer(f"s{step.name}_{key}", torch.from_numpy(array))
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
@@ -26,7 +33,8 @@ class RecipeModule(torch.nn.Module):
         return [values[name] for name in self.recipe.outputs]
 
     def _of(self, step: Step) -> dict[str, torch.Tensor]:
-        return {key: getattr(self, f"s{step.name}_{key}") for key in step.weights}
+        names = {key: f"s{step.name}_{key}" for key in (*step.weights, "bias")}
+        return {key: getattr(self, name) for key, name in names.items() if hasattr(self, name)}
 
     def _convolution(self, step: Step, x: torch.Tensor) -> torch.Tensor:
         weights, options = self._of(step), step.options
@@ -87,3 +95,12 @@ class RecipeModule(torch.nn.Module):
 
     def _upsample(self, step: Step, x: torch.Tensor) -> torch.Tensor:
         return functional.interpolate(x, scale_factor=step.options["scale"], mode="nearest")
+
+
+def _folded(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    factor = weights["scale"] / np.sqrt(weights["variance"] + EPSILON)
+    offset = weights.get("bias", 0.0) - weights["mean"]
+    return {
+        "weights": weights["weights"] * factor[:, None, None, None],
+        "bias": weights["shift"] + offset * factor,
+    }
