@@ -2,7 +2,8 @@
 
 About two hours on a machine that does nothing else, most of them for tuning and for the cells of
 the latency benchmark; --resume goes on where a run was interrupted. A measurement that fails
-keeps its former results, and the page is written from what there is.
+keeps its former results, and the page is written from what there is. Those of the GPU are left out
+where there is none, unless they are named.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 
 from benchmarks import report
 from benchmarks.suite import MEASUREMENTS, REPOSITORY, RESULTS, Measurement
+from plugrt.plugins.native.cuda import available
 
 
 def measure(measurement: Measurement, *, resume: bool) -> bool:
@@ -39,7 +41,7 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true",
                         help="leave out cells that were measured on this machine already")
     options = parser.parse_args()
-    wanted = options.names or names
+    wanted = options.names or [m.name for m in MEASUREMENTS if available() or not m.needs_gpu]
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f"there is no measurement {unknown[0]!r}; choose from {', '.join(names)}")

@@ -90,6 +90,7 @@ class Torch:
         import torch
 
         from benchmarks.nets import NETS
+        from benchmarks.nets.narrow import narrow
         from benchmarks.nets.to_torch import RecipeModule
 
         self._torch = torch
@@ -98,8 +99,9 @@ class Torch:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not exact
         types = {"fp16": torch.float16, "bf16": torch.bfloat16}
         dtype = types.get(spec["precision"], torch.float32)
-        module = RecipeModule(NETS[spec["net"]](), folded=self.folded).eval().cuda().to(dtype)
-        module = module.to(memory_format=torch.channels_last)
+        recipe = narrow(NETS[spec["net"]]())
+        module = RecipeModule(recipe, folded=self.folded).eval().cuda()
+        module = module.to(dtype).to(memory_format=torch.channels_last)
         self._given = torch.from_numpy(image).cuda().to(dtype).to(memory_format=torch.channels_last)
         self._results: Any = None
         with torch.inference_mode():

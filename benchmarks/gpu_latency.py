@@ -23,6 +23,7 @@ from benchmarks.engine_process import OURS, EngineError
 from benchmarks.gpu_cells import EXACT, GpuProcess, gpu_cells, gpu_plan
 from benchmarks.machine import describe_gpu
 from benchmarks.nets import NETS
+from benchmarks.nets.narrow import narrow
 from benchmarks.nets.to_plugrt import to_plugrt
 from benchmarks.outputs import relative_error
 from benchmarks.prepared import PreparedFiles
@@ -37,7 +38,7 @@ def ready_plan(cell: Cell, tune: str, tune_time: float | None) -> dict[str, floa
     plan = gpu_plan(cell)
     if plan.exists():
         return {}
-    network = to_plugrt(NETS[cell.net](), cell.batch)
+    network = to_plugrt(narrow(NETS[cell.net]()), cell.batch)
     config = plugrt.BuilderConfig(
         device="cuda", precision=cell.precision, tune=tune, tune_time=tune_time,
         timing_cache=PreparedFiles(cell).timing_cache,

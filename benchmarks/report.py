@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peer_tables
+from benchmarks import gpu_tables, peer_tables
 from benchmarks.arena import LIMIT as ARENA_LIMIT
 from benchmarks.detection_table import detection_overhead
 from benchmarks.markdown import code, count, paragraph, table
@@ -183,6 +183,8 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Result], Blocks]]] = {
     "interpreter_share": ("No Python per layer", interpreter_share),
     "arena": ("The arena of a plan", arena),
     "detection_overhead": ("Pictures and boxes beside the network", detection_overhead),
+    "gpu_latency": ("GPU: latency against the peers", gpu_tables.latency),
+    "gpu_layers": ("GPU: layers and the roofline", gpu_tables.layers),
 }
 
 
@@ -233,6 +235,14 @@ def _machines(found: Mapping[str, Result]) -> Blocks:
 
 def _machine(told: Mapping[str, Any]) -> str:
     features = " ".join(told["features"]) or "no vector extensions"
+    gpu = told.get("gpu")
+    if gpu is not None:
+        libraries = ", ".join(f"{name} {gpu[name]}" for name in ("NVRTC", "cuDNN", "cuBLASLt"))
+        return (
+            f"{gpu['name']} ({gpu['architecture']}, {gpu['multiprocessors']} multiprocessors, "
+            f"{gpu['memory_gib']} GiB), {libraries}, a driver for CUDA {gpu['driver_cuda']}; "
+            f"{told['processor']}, {count(told['cores'], 'core')}, Python {told['python']}"
+        )
     return (
         f"{told['processor']}, {count(told['cores'], 'core')}, {told['memory_gib']} GiB of memory, "
         f"{features}; {told['system']}, Python {told['python']}, "

@@ -19,6 +19,8 @@ class Measurement:
     needs_data: bool = False
     """Whether PLUGRT_DATA must name the folder of models and pictures."""
 
+    needs_gpu: bool = False
+
     is_resumable: bool = False
     """Whether `--resume` leaves out what the results file has already."""
 
@@ -43,4 +45,6 @@ MEASUREMENTS = (
     Measurement("interpreter_share"),
     Measurement("arena"),
     Measurement("detection_overhead", needs_data=True),
+    Measurement("gpu_latency", needs_gpu=True, is_resumable=True),
+    Measurement("gpu_layers", needs_gpu=True),
 )
