@@ -169,7 +169,10 @@ class ConvertType(ElementConversion):
 def stored(
     value: Expression, scale: Expression | float, zero_point: Expression | float, dtype: DataType
 ) -> Expression:
-    """The integer that stands for a real value: rounded half to even, saturated."""
+    """The number that stands for a real value: saturated, integers rounded half to even. 8-bit
+    floats have no zero point."""
+    if dtype.is_float8:
+        return clip(value / scale, -dtype.largest, dtype.largest)
     limits = np.iinfo(dtype.numpy)
     return clip(rounded(value / scale) + zero_point, float(limits.min), float(limits.max))
 

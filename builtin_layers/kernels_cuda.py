@@ -9,7 +9,7 @@ from pathlib import Path
 from ..plugins import DataType, DeviceError, TensorDesc
 from ..plugins.native.cuda import CudaKernel, CudaSource
 from ..plugins.native.cuda.expression_source import STORED_TYPES
-from ..plugins.native.cuda.headers import device_headers
+from ..plugins.native.cuda.headers import DEPENDENCY, device_headers
 
 THREADS = 256
 """Threads of a block, where a kernel has no reason for another number."""
@@ -40,7 +40,10 @@ def kernel(
     headers = dict(device_headers())
     if epilogue is not None:
         headers["epilogue.cuh"] = epilogue
-    return CudaKernel(CudaSource(text, file, headers), function, layout, (), architectures)
+    return CudaKernel(
+        CudaSource(text, file, headers), function, layout, (), architectures,
+        overlaps=DEPENDENCY in text,
+    )  # fmt: skip
 
 
 def stored(dtype: DataType) -> str:

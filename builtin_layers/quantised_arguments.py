@@ -80,6 +80,24 @@ def is_quantised(source: TensorDesc, weights: TensorDesc, output: TensorDesc) ->
     )
 
 
+def is_float8(source: TensorDesc, weights: TensorDesc, output: TensorDesc) -> bool:
+    """Whether these are types and scales of a product of 8-bit floats: activations and weights
+    with one scale each, weights perhaps one per output channel; the output is such too, or wider.
+    """
+    kind = weights.quantization
+    return (
+        source.dtype is weights.dtype is DataType.FLOAT8_E4M3FN
+        and _has_one_scale(source)
+        and kind is not None
+        and kind.axis in (None, 0)
+        and (
+            _has_one_scale(output) if output.dtype is DataType.FLOAT8_E4M3FN
+            else output.quantization is None
+            and output.dtype in (DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16)
+        )
+    )
+
+
 def weights_quantization(weights: Array) -> Quantization:
     """Symmetric scales per output channel of float weights [M, ...], for int8."""
     reach = np.abs(weights.reshape(weights.shape[0], -1)).max(axis=1, initial=0.0)

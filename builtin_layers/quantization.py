@@ -1,4 +1,5 @@
-"""Quantize and Dequantize: between real values and 8-bit integers, by scales in attributes."""
+"""Quantize and Dequantize: between real values and 8-bit integers or floats, by scales in
+attributes."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ from ..plugins import (
 from .axes import normalize_axis
 from .conversion import ElementConversion, stored
 
+EIGHT_BIT_FLOATS = (DataType.FLOAT8_E4M3FN, DataType.FLOAT8_E5M2)
+
 
 class ScaledConversion(ElementConversion):
     """Base: real = (stored - zero_point) * scale, with one scale or one per index of an axis."""
@@ -37,8 +40,9 @@ class ScaledConversion(ElementConversion):
     )
     axis = attribute(int, -1, "the dimension that several scales belong to")
     dtype = attribute(
-        DataType, DataType.INT8, "the stored type", allowed=(DataType.INT8, DataType.UINT8)
-    )
+        DataType, DataType.INT8, "the stored type",
+        allowed=(DataType.INT8, DataType.UINT8, *EIGHT_BIT_FLOATS),
+    )  # fmt: skip
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -46,6 +50,11 @@ class ScaledConversion(ElementConversion):
             raise LayerAttributeError(
                 f"{self.type}: attribute zero_point={self.zero_point} does not fit "
                 f"{len(self.scale)} scales; give one, or as many as scales"
+            )
+        if self.dtype.is_float and any(self.zero_point):
+            raise LayerAttributeError(
+                f"{self.type}: attribute zero_point={self.zero_point} does not fit dtype="
+                f"{self.dtype.value}, whose numbers lie around 0; leave it out"
             )
 
     def function(self, scale: Any, zero_point: Any) -> Expression:
@@ -89,7 +98,7 @@ class ScaledConversion(ElementConversion):
 
 class Quantize(ScaledConversion):
     """round(x / scale) + zero_point, half to even, saturating: float [any shape] -> int8 or uint8
-    of the same shape. ONNX QuantizeLinear.
+    of the same shape; or x / scale, saturating, as an 8-bit float. ONNX QuantizeLinear.
 
     Raises LayerAttributeError when zero points do not fit the scales, ShapeError when several
     scales do not fit their axis.
@@ -109,14 +118,19 @@ class Quantize(ScaledConversion):
     def reference(self, inputs: Sequence[Any]) -> list[Any]:
         (source,) = inputs
         scale, zero_point = self.aligned(source.ndim)
+        if self.dtype.is_float:
+            most = self.dtype.largest
+            # By float32, as kernels do: a double rounds otherwise.
+            near = np.clip(source.astype(np.float32) / scale.astype(np.float32), -most, most)
+            return [near.astype(self.dtype.numpy)]
         limits = np.iinfo(self.dtype.numpy)
         whole = np.rint(source.astype(np.float64) / scale) + zero_point
         return [np.clip(whole, limits.min, limits.max).astype(self.dtype.numpy)]
 
 
 class Dequantize(ScaledConversion):
-    """(x - zero_point) * scale: int8 or uint8 [any shape] -> float32 of the same shape. ONNX
-    DequantizeLinear.
+    """(x - zero_point) * scale: int8, uint8 or an 8-bit float [any shape] -> float32 of the same
+    shape. ONNX DequantizeLinear.
 
     Raises LayerAttributeError when zero points do not fit the scales, ShapeError when several
     scales do not fit their axis or the input has another type.

@@ -57,6 +57,16 @@ class DataType(Enum):
         """True for signed and unsigned integers; False for bool."""
         return "int" in self.value
 
+    @property
+    def is_float8(self) -> bool:
+        """True for binary floating point in 8 bits."""
+        return self.value.startswith("float8")
+
+    @property
+    def largest(self) -> float:
+        """The largest finite number of an 8-bit float type, 448 for float8_e4m3fn."""
+        return _largest(self.value)
+
     @classmethod
     def of(cls, value: Any) -> DataType:
         """The type named by `value`: a DataType, its name, or a NumPy type.
@@ -73,6 +83,12 @@ class DataType(Enum):
             raise ShapeError(
                 f"element type {value!r} is not supported; use one of: {allowed}"
             ) from None
+
+
+@cache
+def _largest(name: str) -> float:
+    every = np.arange(256, dtype=np.uint8).view(_numpy_type(name)).astype(np.float64)
+    return float(every[np.isfinite(every)].max())
 
 
 @cache

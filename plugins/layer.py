@@ -192,7 +192,8 @@ class LayerPlugin:
         self, request: TacticRequest, tactics: Sequence[Tactic]
     ) -> Sequence[object]:
         """What the device has to compile before these tactics can run, so that much of it can be
-        done at once before they are timed. On "cuda": (ConvolutionGraph, name of the plan)."""
+        done at once before they are timed. On "cuda": a CudaKernel, or (ConvolutionGraph, name of
+        the plan)."""
         return ()
 
     def setTactic(self, tactic: Tactic) -> None:

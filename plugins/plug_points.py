@@ -177,6 +177,26 @@ class DeviceSession(ABC):
     def create_context(self, planned: Any, threads: int, **options: Any) -> Any:
         """An execution context for a planned network."""
 
+    def compiled_code(
+        self, planned: Any, threads: int, sizes: Mapping[str, int]
+    ) -> Mapping[str, bytes]:
+        """Machine code that running the network takes, for its plan, by keys of the device's own:
+        64 hexadecimal digits each. `sizes` are those of inputs' symbols. Nothing by default."""
+        return {}
+
+    def lend_code(self, code: Mapping[str, bytes]) -> None:  # noqa: B027 - most have none
+        """Code from a plan that is trusted, as `compiled_code` gave it, before the first context
+        is made. What was made for another version of a library or processor is of no use."""
+
+    def stopwatch(
+        self, planned: Any, threads: int, sizes: Mapping[str, int], lanes: int,
+        sample: Callable[[TensorDesc], Array],
+    ) -> Callable[[], float] | None:  # fmt: skip
+        """What runs a planned network once at these sizes, so many layers beside each other, on
+        inputs that `sample` makes, and returns seconds. None where less lanes would be in use,
+        and where it cannot be told."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Release what the engine no longer needs; contexts are closed."""
 
@@ -206,6 +226,10 @@ class DevicePlugin(ABC):
     @abstractmethod
     def check(self) -> None:
         """Raise DeviceError, with what to do, where the device cannot be used."""
+
+    def notes(self) -> Sequence[str]:
+        """What a build's report should tell of the device, such as a library that it lacks."""
+        return ()
 
     @abstractmethod
     def open(

@@ -9,7 +9,7 @@ from .data_types import DataType
 from .dims import DimLike, Shape, dim_max, format_shape
 from .epilogue import Epilogue
 from .errors import PluginError, ShapeError
-from .expression import Apply, Expression, Input, evaluate, inputs_of, rename, rounded, walk
+from .expression import Apply, Expression, Input, clip, evaluate, inputs_of, rename, rounded, walk
 from .layer import LayerPlugin
 from .stream import Stream
 from .tactics import Combination, Tactic, TacticRequest
@@ -139,10 +139,17 @@ def through_storage(
         scale = inputs[leaf.index].quantization
         if scale is not None:
             real[leaf] = (leaf - scale.zero_point[0]) * scale.scale[0]
-    value = rename(expression, real) if real else expression
+    return as_stored(rename(expression, real) if real else expression, output)
+
+
+def as_stored(value: Expression, output: TensorDesc) -> Expression:
+    """A real value as what is to be stored of it, which storing then converts. What is too large
+    for an integer saturates there; for an 8-bit float it does so here."""
     if output.quantization is None:
         return value
     scaled = value / output.quantization.scale[0]
+    if output.dtype.is_float8:
+        return clip(scaled, -output.dtype.largest, output.dtype.largest)
     return rounded(scaled) + output.quantization.zero_point[0]
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from . import cublaslt_candidate, cudnn_candidate, depthwise_cuda, direct_cuda, shallow_cuda
+from . import (
+    cublaslt_candidate,
+    cudnn_candidate,
+    cudnn_quantised,
+    depthwise_cuda,
+    direct_cuda,
+    shallow_cuda,
+    tiles_cuda,
+)
 from .problem import Candidate, ConvolutionProblem
 
 
@@ -12,11 +20,22 @@ def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterat
     """The way with the tactic's name; without one every way that might be the fastest, a good
     guess first."""
     count = 0
-    for source in (cudnn_candidate.candidates, cublaslt_candidate.candidates):
+    for source in (
+        cudnn_candidate.candidates, cudnn_quantised.candidates, cublaslt_candidate.candidates
+    ):  # fmt: skip
         for candidate in source(problem, tactic):
             count += 1
             yield candidate
     yield from own_candidates(problem, tactic, alone=not count)
+
+
+def compilations(problem: ConvolutionProblem, tactics: Sequence[str]) -> list[object]:
+    """What tactics of these names need compiled: plans of cuDNN and kernels of ours."""
+    return [
+        *cudnn_candidate.compilations(problem, tactics),
+        *cudnn_quantised.compilations(problem, tactics),
+        *tiles_cuda.compilations(problem, tactics),
+    ]
 
 
 def own_candidates(
@@ -26,7 +45,7 @@ def own_candidates(
     first. `alone` tells that no library computes the problem: then the loops that take every
     case stand in where nothing else of ours does."""
     count = 0
-    for source in (shallow_cuda.candidates, depthwise_cuda.candidates):
+    for source in (shallow_cuda.candidates, depthwise_cuda.candidates, tiles_cuda.candidates):
         for candidate in source(problem, tactic):
             count += 1
             yield candidate

@@ -75,7 +75,7 @@ class CudnnConvolution(Candidate):
         return graph_of(self._problem, self._variant), self._plan
 
     def prepare(self) -> bool:
-        plan = _built(*self.request, 0)
+        plan = built(*self.request, 0)
         self.workspace_bytes = 0 if plan is None else plan.workspace_bytes
         return plan is not None
 
@@ -87,7 +87,7 @@ class CudnnConvolution(Candidate):
         workspace: TensorView | None,
     ) -> None:
         problem, variant = self._problem, self._variant
-        plan = _built(*self.request, stream.ordinal)
+        plan = built(*self.request, stream.ordinal)
         if plan is None:
             raise DeviceError(f"this GPU does not have {self.tactic.name}; build the plan again")
         room = 0 if workspace is None else workspace.desc.nbytes
@@ -123,8 +123,8 @@ def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterat
     proposed = []
     for variant in _variants(problem)[: None if promises else 1]:
         graph = graph_of(problem, variant)
-        names = [name for name in _proposed(graph) if not _is_known_to_fail(graph, name)]
-        proposed.append([CudnnConvolution(problem, variant, name) for name in names[:most]])
+        names = usable_plans(graph)[:most]
+        proposed.append([CudnnConvolution(problem, variant, name) for name in names])
     for rank in range(most):
         for plans in proposed:
             yield from plans[rank : rank + 1]
@@ -152,11 +152,11 @@ def graph_of(problem: ConvolutionProblem, variant: Variant) -> cudnn.Convolution
             rename(expression, moved), Input(1, axis=1), variant.residual_first
         )
         operands.append(TensorDesc(_bias_type(problem, variant), problem.bias.sizes))
-    operands += [_bare(desc) for desc in _epilogue_operands(problem)]
+    operands += [bare(desc) for desc in _epilogue_operands(problem)]
     layout = source.format if problem.weights.is_constant else Format.LINEAR
     return cudnn.ConvolutionGraph(
-        _bare(source), TensorDesc(source.dtype, problem.weights.sizes, layout),
-        _bare(problem.output), window.strides, window.before, window.after, window.dilations,
+        bare(source), TensorDesc(source.dtype, problem.weights.sizes, layout),
+        bare(problem.output), window.strides, window.before, window.after, window.dilations,
         expression, tuple(operands), variant.tf32,
     )  # fmt: skip
 
@@ -186,14 +186,18 @@ def _fits(problem: ConvolutionProblem) -> bool:
 
 
 def _variants(problem: ConvolutionProblem) -> list[Variant]:
-    """All forms of a problem that differ and keep its precision."""
+    """All forms of a problem that differ and keep its precision. A float32 bias behind the residual
+    is left out for 16-bit types: it finds the same engines as in front of it."""
     bias = problem.bias
     own = [False]
     if bias is not None and problem.source.dtype is not DataType.FLOAT32:
         own = [False, True] if bias.is_constant else [bias.dtype is problem.source.dtype]
     rounds = problem.tf32 and problem.source.dtype is DataType.FLOAT32
     orders = [False] if bias is None else [False, True]
-    found = [Variant(is_own, first, rounds) for first in orders for is_own in own]
+    found = [
+        Variant(is_own, first, rounds) for first in orders for is_own in own
+        if is_own or not first or True not in own
+    ]
     graphs = {graph_of(problem, variant): variant for variant in reversed(found)}
     return [variant for variant in found if variant in graphs.values()]
 
@@ -209,8 +213,13 @@ def _named(problem: ConvolutionProblem, tactic: str) -> Iterator[CudnnConvolutio
             yield CudnnConvolution(problem, variant, plan)
 
 
+def usable_plans(graph: cudnn.ConvolutionGraph) -> list[str]:
+    """Names of plans, the most promising first, without those that could not be built."""
+    return [name for name in proposed_plans(graph)[:MOST_PLANS] if (graph, name) not in _failed]
+
+
 @lru_cache(maxsize=4096)
-def _proposed(graph: cudnn.ConvolutionGraph, ordinal: int = 0) -> tuple[str, ...]:
+def proposed_plans(graph: cudnn.ConvolutionGraph, ordinal: int = 0) -> tuple[str, ...]:
     """Names of plans; none where cuDNN cannot do this. Asking takes tens of milliseconds."""
     try:
         return tuple(graph.plans(ordinal))
@@ -221,12 +230,8 @@ def _proposed(graph: cudnn.ConvolutionGraph, ordinal: int = 0) -> tuple[str, ...
 _failed: set[tuple[cudnn.ConvolutionGraph, str]] = set()
 
 
-def _is_known_to_fail(graph: cudnn.ConvolutionGraph, name: str) -> bool:
-    return (graph, name) in _failed
-
-
 @lru_cache(maxsize=1024)
-def _built(
+def built(
     graph: cudnn.ConvolutionGraph, name: str, ordinal: int
 ) -> cudnn.ConvolutionPlan | None:
     """The plan; None where it cannot be made, as not all that are proposed can."""
@@ -270,7 +275,7 @@ def _epilogue_operands(problem: ConvolutionProblem) -> list[TensorDesc]:
     return [desc for desc in given if desc is not None]
 
 
-def _bare(desc: TensorDesc) -> TensorDesc:
+def bare(desc: TensorDesc) -> TensorDesc:
     """What of a description decides about plans."""
     strides = None if desc.is_dense else desc.element_strides
     return TensorDesc(desc.dtype, desc.sizes, desc.format, strides)

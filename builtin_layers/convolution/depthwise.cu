@@ -4,6 +4,7 @@
  * rows, so that what it loads serves several of them: one after the other, blocks would read
  * every row as often as the window is high. Sums are in float32. */
 #include "storage.cuh"
+#include "dependency.cuh"
 #include "division.cuh"
 #include "epilogue.cuh"
 
@@ -21,16 +22,19 @@ struct Strides {
 
 /* Weights are [height, width, channels]. */
 template <typename T, typename W, int PACK, int HEIGHT, int WIDTH, int STRIDE, int RUN, int TILE>
-__global__ void __launch_bounds__(128) convolution_depthwise(const T *__restrict__ input,
-    const W *__restrict__ weights, T *__restrict__ output, unsigned count, Two input_size,
+__global__ void __launch_bounds__(128) convolution_depthwise(const T *input,
+    const W *__restrict__ weights, T *output, unsigned count, Two input_size,
     Two output_size, int channels, Sizes size, Two before, Strides from,
     Strides to EPILOGUE_PARAMETERS)
 {
     constexpr int COLUMNS = (TILE - 1) * STRIDE + WIDTH, LINES = (RUN - 1) * STRIDE + HEIGHT;
     constexpr int AHEAD = COLUMNS * LINES <= 24 ? LINES : 2; /* lines loaded together */
+    constexpr bool KEEPS = HEIGHT * WIDTH <= 9; /* the filter stays in registers */
     unsigned rest = blockIdx.x * 128u + threadIdx.x;
-    if (rest >= count)
-        return;
+    release_successors();
+    const bool idle = rest >= count;
+    if (idle)
+        rest = 0;
     const int c = size.packs.split(rest) * PACK;
     const int x = size.tiles.split(rest) * TILE;
     const int y = size.runs.split(rest) * RUN;
@@ -47,6 +51,22 @@ __global__ void __launch_bounds__(128) convolution_depthwise(const T *__restrict
     const T *corner =
         input + n * from.of[0] + c + first_line * from.of[2] + first_column * from.of[3];
     weights += c;
+    Packed<W, PACK> filter[KEEPS ? HEIGHT * WIDTH : 1];
+    if (KEEPS)
+#pragma unroll
+        for (int k = 0; k < HEIGHT * WIDTH; k++)
+            filter[KEEPS ? k : 0] = load_packed<W, PACK>(weights + k * channels);
+    await_predecessors();
+    if (idle)
+        return;
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    Epilogue::Operands operands[RUN][TILE];
+#pragma unroll
+    for (int j = 0; j < RUN; j++)
+#pragma unroll
+        for (int i = 0; i < TILE; i++) /* of a point that exists */
+            epilogue.fetch(operands[j][i], PACK, n, c, 0, min(y + j, output_size.of[0] - 1),
+                min(x + i, output_size.of[1] - 1));
 #pragma unroll
     for (int top = 0; top < LINES; top += AHEAD) {
         Packed<T, PACK> lines[AHEAD][COLUMNS];
@@ -76,22 +96,23 @@ __global__ void __launch_bounds__(128) convolution_depthwise(const T *__restrict
                         const int row = top + ahead - j * STRIDE, column = k - i * STRIDE;
                         if (row < 0 || row >= HEIGHT || column < 0 || column >= WIDTH)
                             continue;
-                        const Packed<W, PACK> tap =
-                            load_packed<W, PACK>(weights + (row * WIDTH + column) * channels);
+                        const int number = row * WIDTH + column;
+                        const Packed<W, PACK> tap = KEEPS
+                            ? filter[KEEPS ? number : 0]
+                            : load_packed<W, PACK>(weights + number * channels);
 #pragma unroll
                         for (int e = 0; e < PACK; e++)
                             total[j][i][e] += value[e] * widen<float>(tap.elements[e]);
                     }
             }
     }
-    const Epilogue epilogue = EPILOGUE_VALUES;
     T *place = output + n * to.of[0] + c;
 #pragma unroll
     for (int j = 0; j < RUN; j++)
 #pragma unroll
         for (int i = 0; i < TILE; i++)
             if (y + j < output_size.of[0] && x + i < output_size.of[1]) {
-                epilogue.apply(total[j][i], PACK, n, c, 0, y + j, x + i);
+                epilogue.finish(total[j][i], operands[j][i]);
                 store<T, float, PACK>(
                     place + (y + j) * to.of[2] + (x + i) * to.of[3], total[j][i]);
             }

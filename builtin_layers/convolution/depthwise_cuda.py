@@ -16,7 +16,7 @@ from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:depthwise:"
 
-SHARES = ((2, 2), (1, 2))
+SHARES = ((2, 2), (1, 2), (1, 1))
 """Rows and points of a row that a thread computes; a good guess first."""
 
 WINDOWS = ((3, 3), (5, 5))

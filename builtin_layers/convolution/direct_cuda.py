@@ -1,4 +1,4 @@
-"""Convolution by our own CUDA kernel for every case: floats of 16 and 32 bits and 8-bit
+"""Convolution by our own CUDA kernel for every case: floats of 8, 16 and 32 bits and 8-bit
 integers, linear or channels-last, gaps in and out, any epilogue. It is what is left where no
 faster kernel fits."""
 
@@ -12,7 +12,7 @@ import numpy as np
 from ...plugins import Array, DataType, DeviceError, Format, Stream, Tactic, TensorDesc, TensorView
 from ...plugins.native.cuda.epilogue import EpilogueSource, epilogue_source, in_five_axes
 from ..kernels_cuda import THREADS, blocks, kernel, stored
-from ..quantised_arguments import EIGHT_BITS, is_quantised
+from ..quantised_arguments import EIGHT_BITS, is_float8, is_quantised
 from ..sliding_window import spatial_in_three_dimensions
 from .problem import Candidate, ConvolutionProblem
 
@@ -47,20 +47,20 @@ class DirectConvolution(Candidate):
             return
         fused = epilogue_of(problem, 1, inputs)
         weights, strides = _weights(problem, inputs[1], stream)
-        quantised = problem.source.dtype in EIGHT_BITS
-        factors = _factors(problem, stream) if quantised else weights
-        window = problem.window.in_three_dimensions()
         scale = problem.source.quantization
+        factors = weights if scale is None else _factors(problem, stream)
+        sums = "int" if problem.source.dtype in EIGHT_BITS else "float"
+        window = problem.window.in_three_dimensions()
         function = (
             f"convolution_direct<{stored(source.dtype)}, {stored(weights.dtype)}, "
-            f"{'int' if quantised else 'float'}, {stored(output.dtype)}>"
+            f"{sums}, {stored(output.dtype)}>"
         )
         count = prod(output.shape)
         stream.launch_grid(
             kernel(FILE, function, LAYOUT + fused.layout, fused.header), blocks(count), (THREADS,),
             source, weights, factors, output, count,
-            int(output.desc.format is Format.CHANNELS_LAST), int(quantised),
-            scale.zero_point[0] if quantised and scale is not None else 0,
+            int(output.desc.format is Format.CHANNELS_LAST), int(scale is not None),
+            0 if scale is None else scale.zero_point[0],
             source.shape[1] // problem.groups, output.shape[1] // problem.groups,
             spatial_in_three_dimensions(source.shape[2:], 1), in_five_axes(output.shape, 1),
             window.kernel, window.strides, window.dilations, window.before, strides,
@@ -81,11 +81,12 @@ def fuses(problem: ConvolutionProblem, width: int) -> bool:
 
 
 def epilogue_of(
-    problem: ConvolutionProblem, width: int, inputs: Sequence[TensorView | None]
+    problem: ConvolutionProblem, width: int, inputs: Sequence[TensorView | None] = ()
 ) -> EpilogueSource:
-    """Bias and epilogue for a kernel that stores so many channels at a time. Raises DeviceError
-    where there is no form; `fuses` tells."""
-    offsets = [0 if view is None else view.offset for view in inputs]
+    """Bias and epilogue for a kernel that stores so many channels at a time; without `inputs` for
+    tensors that begin where they should. Raises DeviceError where there is no form; `fuses`
+    tells."""
+    offsets = [0 if view is None else view.offset for view in inputs] if inputs else None
     found = _epilogue(problem, width, offsets)
     if found is None:
         raise DeviceError("Convolution: the epilogue reads tensors that no CUDA kernel takes")
@@ -108,7 +109,7 @@ def _fits(problem: ConvolutionProblem) -> bool:
         return False
     if not 3 <= source.rank <= 5 or weights.format is not Format.LINEAR:
         return False
-    if is_quantised(source, weights, output):
+    if is_quantised(source, weights, output) or is_float8(source, weights, output):
         return weights.is_constant
     return all(desc.dtype in FLOATS for desc in (source, weights, output))
 

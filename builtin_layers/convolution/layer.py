@@ -22,7 +22,7 @@ from ...plugins import (
 )
 from .. import numpy_fallback
 from ..gpu_tactics import is_for_gpu
-from ..quantised_arguments import is_quantised, weights_quantization
+from ..quantised_arguments import is_float8, is_quantised, weights_quantization
 from ..scratchpad import expected_threads
 from ..sliding_window import SlidingWindow
 from . import (
@@ -143,6 +143,8 @@ class Convolution(LayerPlugin):
         if on_gpu:
             from . import shallow_cuda
 
+            if is_float8(source, weights, output):
+                return source.format is output.format is Format.CHANNELS_LAST
             if shallow_cuda.takes(source, weights, output, self.groups):
                 return True
         if numpy_fallback.is_narrow_float((source, weights, output)):
@@ -172,13 +174,13 @@ class Convolution(LayerPlugin):
     ) -> Sequence[object]:
         if request.device != "cuda":
             return ()
-        from . import cudnn_candidate
+        from . import candidates_cuda
 
         problem = self._problem(
             request.inputs, request.outputs[0], request.epilogue, request.thread_count,
             request.device, request.tf32,
         )  # fmt: skip
-        return cudnn_candidate.compilations(problem, [tactic.name for tactic in tactics])
+        return candidates_cuda.compilations(problem, [tactic.name for tactic in tactics])
 
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]

@@ -7,18 +7,20 @@ It reads float32, 16-bit floats or bytes, linear or channels-last, and writes ch
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 
 from ...plugins import Array, DataType, Format, Stream, Tactic, TensorDesc, TensorView
+from ...plugins.native.cuda.headers import divisors
 from ..kernels_cuda import ACCESS_BYTES, kernel, pack_width, stored
 from .direct_cuda import FLOATS, DirectConvolution, epilogue_of, fuses
 from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:shallow:"
 
-WARPS = (4, 8)
-"""Warps of a block, each of which computes two rows; a good guess first."""
+SHARES = ((4, 2), (8, 2), (4, 4), (8, 1))
+"""Warps of a block and rows that each computes; a good guess first."""
 
 MOST_CHANNELS = 4
 """Channels to a point in shared memory."""
@@ -26,13 +28,16 @@ MOST_CHANNELS = 4
 SIDE = 16
 """Points of a row that a block computes."""
 
-ROWS = 2
-"""Rows that a warp computes."""
+BLOCKS = 1056
+"""Blocks that keep a large GPU busy: where there are more tiles, each block computes several."""
 
 OUTPUTS = 8
 """Output channels in one tile of the matrix instruction, and in one access of a thread."""
 
 SHARED_BYTES = 48 << 10
+
+MOST_KEPT, MOST_SHARED = 16, 112
+"""Matrices of weights up to which they stay in registers, and in shared memory."""
 
 SOURCES = (*FLOATS, DataType.UINT8)
 OUTPUT_TYPES = (DataType.FLOAT16, DataType.BFLOAT16)
@@ -42,17 +47,17 @@ WITH_BFLOAT16 = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 """Architectures whose tensor cores multiply bfloat16."""
 
 FILE = "convolution/shallow.cu"
-LAYOUT = "TTTi2i4i2i2i4q4q"
+LAYOUT = "TTTi2i4i2i6III4q4q"
 
 
 class ShallowConvolution(Candidate):
     """The loops of shallow.cu."""
 
-    def __init__(self, problem: ConvolutionProblem, warps: int) -> None:
+    def __init__(self, problem: ConvolutionProblem, share: tuple[int, int]) -> None:
         self._problem = problem
-        self._warps = warps
+        self._share = share
         first = frozenset({0})
-        self.tactic = Tactic(f"{PREFIX}{warps}", strided_inputs=first, strided_outputs=first)
+        self.tactic = Tactic(_name(share), strided_inputs=first, strided_outputs=first)
 
     def record(
         self,
@@ -75,11 +80,15 @@ class ShallowConvolution(Candidate):
             ("cuda shallow weights", inputs[1].digest, output.dtype.value, tiles),
             lambda: pack(value, output.dtype, tiles),
         )
-        down = -(-output.shape[2] // (ROWS * self._warps))
+        warps, rows = self._share
+        down = -(-output.shape[2] // (rows * warps))
         across = -(-output.shape[3] // SIDE)
+        count = output.shape[0] * down * across
+        per_block = -(-count // BLOCKS)
         function = (
-            f"convolution_shallow<{stored(source.dtype)}, {stored(output.dtype)}, {self._warps}, "
-            f"{tiles}, {window.kernel[0]}, {padded_width(window.kernel[1])}, {window.strides[0]}>"
+            f"convolution_shallow<{stored(source.dtype)}, {stored(output.dtype)}, {warps}, "
+            f"{rows}, {tiles}, {window.kernel[0]}, {padded_width(window.kernel[1])}, "
+            f"{window.strides[0]}>"
         )
         narrow = output.dtype is DataType.BFLOAT16
         stream.launch_grid(
@@ -87,11 +96,10 @@ class ShallowConvolution(Candidate):
                 FILE, function, LAYOUT + fused.layout, fused.header,
                 WITH_BFLOAT16 if narrow else None,
             ),
-            (output.shape[0] * down * across, -(-outputs // (OUTPUTS * tiles)), 1),
-            (32 * self._warps,),
+            (-(-count // per_block), -(-outputs // (OUTPUTS * tiles)), 1), (32 * warps,),
             source, weights, output, source.shape[1], source.shape[2:], output.shape,
-            window.before, (down, across), source.desc.element_strides,
-            output.desc.element_strides, *fused.arguments(inputs),
+            window.before, divisors((across, down)), per_block, count,
+            source.desc.element_strides, output.desc.element_strides, *fused.arguments(inputs),
         )  # fmt: skip
 
 
@@ -99,9 +107,13 @@ def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterat
     """The way with the tactic's name; without one all that fit, a good guess first."""
     if not _fits(problem) or not fuses(problem, OUTPUTS):
         return
-    for warps in WARPS:
-        if tactic in (None, f"{PREFIX}{warps}") and _shared_bytes(problem, warps) <= SHARED_BYTES:
-            yield ShallowConvolution(problem, warps)
+    for share in SHARES:
+        if tactic in (None, _name(share)) and _shared_bytes(problem, share) <= SHARED_BYTES:
+            yield ShallowConvolution(problem, share)
+
+
+def _name(share: tuple[int, int]) -> str:
+    return f"{PREFIX}{share[0]}x{share[1]}"
 
 
 def takes(source: TensorDesc, weights: TensorDesc, output: TensorDesc, groups: int) -> bool:
@@ -166,14 +178,16 @@ def _fits(problem: ConvolutionProblem) -> bool:
         and window.dilations == (1, 1)
         and window.strides[0] == window.strides[1]
         and pack_width(1, (output, 0)) == OUTPUTS
-        and _shared_bytes(problem, WARPS[0]) <= SHARED_BYTES
+        and _shared_bytes(problem, SHARES[0]) <= SHARED_BYTES
     )
 
 
-def _shared_bytes(problem: ConvolutionProblem, warps: int) -> int:
-    """Bytes of the part of the image that a block sees."""
+def _shared_bytes(problem: ConvolutionProblem, share: tuple[int, int]) -> int:
+    """Bytes of the part of the image that a block sees, and of weights that lie beside it."""
     window = problem.window
-    step = window.strides[0]
-    down = (ROWS * warps - 1) * step + window.kernel[0]
-    across = (SIDE - 1) * step + padded_width(window.kernel[1])
-    return down * across * MOST_CHANNELS * 2
+    step, width = window.strides[0], padded_width(window.kernel[1])
+    down = (prod(share) - 1) * step + window.kernel[0]
+    across = (SIDE - 1) * step + width
+    factors = window.kernel[0] * (width // 4) * tiles_for(problem.output.sizes[1])
+    held = factors if MOST_KEPT < factors <= MOST_SHARED else 1
+    return down * across * MOST_CHANNELS * 2 + held * 256

@@ -68,7 +68,8 @@ class Pooling(LayerPlugin):
             return False
         if source.dtype in numpy_fallback.NARROW_FLOATS:
             return True
-        if source.dtype is DataType.FLOAT32 or source.dtype in QUANTISED:
+        scaled = source.dtype.is_float8 and source.quantization is not None
+        if source.dtype is DataType.FLOAT32 or source.dtype in QUANTISED or scaled:
             if self.average:
                 kinds = (source.quantization, result.quantization)
                 return (None in kinds) == (source.dtype is DataType.FLOAT32) and all(

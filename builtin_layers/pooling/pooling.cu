@@ -1,5 +1,6 @@
 /* Pooling: one value of every window, its epilogue applied. */
 #include "storage.cuh"
+#include "dependency.cuh"
 #include "division.cuh"
 #include "expression.cuh"
 #include "epilogue.cuh"
@@ -48,42 +49,130 @@ template <bool AVERAGE> __device__ __forceinline__ float combined(float total, f
     return AVERAGE ? total + value : operators::max_(total, value);
 }
 
-/* Every thread computes PACK neighbouring channels of one window. The value stored is
- * (result - zero) * scale before the epilogue. A window of HEIGHT x WIDTH without dilation is
- * read at once; HEIGHT 0 stands for any other. */
-template <typename T, int PACK, bool AVERAGE, int HEIGHT, int WIDTH>
-__global__ void __launch_bounds__(256) pooling(const T *__restrict__ input, T *__restrict__ output,
-    unsigned count, int channels_fastest, Three input_size, Sizes size, Three kernel, Three stride,
+/* Maxima of pairs of neighbours as they are stored: PAIRS tells whether there is an instruction. */
+template <typename T> struct PairMaximum {
+    static constexpr bool PAIRS = false;
+    static __device__ __forceinline__ unsigned of(unsigned a, unsigned) { return a; }
+};
+#if __CUDA_ARCH__ >= 800
+template <> struct PairMaximum<float16> {
+    static constexpr bool PAIRS = true;
+    static __device__ __forceinline__ unsigned of(unsigned a, unsigned b)
+    {
+        unsigned most;
+        asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(most) : "r"(a), "r"(b));
+        return most;
+    }
+};
+template <> struct PairMaximum<bfloat16> {
+    static constexpr bool PAIRS = true;
+    static __device__ __forceinline__ unsigned of(unsigned a, unsigned b)
+    {
+        unsigned most;
+        asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(most) : "r"(a), "r"(b));
+        return most;
+    }
+};
+#endif
+
+/* What a window has come to for PACK neighbouring channels: a sum in float32, or the maximum as
+ * it is stored. */
+template <typename T, int PACK, bool AVERAGE> struct Pooled {
+    float total[PACK];
+    __device__ __forceinline__ Pooled()
+    {
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            total[k] = 0.0f;
+    }
+    __device__ __forceinline__ void take(const Packed<T, PACK> &pack)
+    {
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            total[k] += widen<float>(pack.elements[k]);
+    }
+    __device__ __forceinline__ void read(float (&values)[PACK]) const
+    {
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            values[k] = total[k];
+    }
+};
+template <typename T, int PACK> struct Pooled<T, PACK, false> {
+    static constexpr int PAIRS = PairMaximum<T>::PAIRS ? PACK / 2 : 0;
+    union {
+        Packed<T, PACK> most;
+        unsigned pairs[PAIRS > 0 ? PAIRS : 1];
+    };
+    __device__ __forceinline__ Pooled()
+    {
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            most.elements[k] = narrow<T>(-infinity<float>());
+    }
+    __device__ __forceinline__ void take(const Packed<T, PACK> &pack)
+    {
+        if (PAIRS > 0) {
+            const Pooled other(pack);
+#pragma unroll
+            for (int k = 0; k < PAIRS; k++)
+                pairs[k] = PairMaximum<T>::of(pairs[k], other.pairs[k]);
+            return;
+        }
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            most.elements[k] = narrow<T>(operators::max_(
+                widen<float>(most.elements[k]), widen<float>(pack.elements[k])));
+    }
+    __device__ __forceinline__ void read(float (&values)[PACK]) const
+    {
+        widen_all<float, T, PACK>(most, values);
+    }
+
+private:
+    explicit __device__ __forceinline__ Pooled(const Packed<T, PACK> &pack) : most(pack) {}
+};
+
+/* Every thread computes PACK neighbouring channels of RUN windows below each other. The value
+ * stored is (result - zero) * scale before the epilogue. Windows of HEIGHT x WIDTH without
+ * dilation, STEP rows apart, are read at once; HEIGHT 0 stands for any other. */
+template <typename T, int PACK, bool AVERAGE, int HEIGHT, int WIDTH, int STEP, int RUN>
+__global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsigned count,
+    int channels_fastest, Three input_size, Sizes size, int rows, Three kernel, Three stride,
     Three dilation, Three before, Three after, int include_padding, float zero, float scale,
     Strides from, Strides to EPILOGUE_PARAMETERS)
 {
     unsigned rest = blockIdx.x * 256u + threadIdx.x;
-    if (rest >= count)
-        return;
+    release_successors();
+    const bool idle = rest >= count;
     int c = 0;
     if (channels_fastest)
         c = size.of[1].split(rest) * PACK;
     const int x = size.of[4].split(rest);
-    const int y = size.of[3].split(rest);
+    const int first_y = size.of[3].split(rest) * RUN;
     const int z = size.of[2].split(rest);
     if (!channels_fastest)
         c = size.of[1].split(rest) * PACK;
     const int n = rest;
     const int start_z = z * stride.of[0] - before.of[0];
-    const int start_y = y * stride.of[1] - before.of[1];
+    const int start_y = first_y * stride.of[1] - before.of[1];
     const int start_x = x * stride.of[2] - before.of[2];
     const Range depth(start_z, kernel.of[0], dilation.of[0], input_size.of[0], before.of[0],
         after.of[0]);
-    const Range height(start_y, kernel.of[1], dilation.of[1], input_size.of[1], before.of[1],
-        after.of[1]);
     const Range width(start_x, kernel.of[2], dilation.of[2], input_size.of[2], before.of[2],
         after.of[2]);
-    float total[PACK];
+    Pooled<T, PACK, AVERAGE> pooled[RUN];
+    await_predecessors();
+    if (idle)
+        return;
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    Epilogue::Operands operands[RUN];
 #pragma unroll
-    for (int k = 0; k < PACK; k++)
-        total[k] = start_value<AVERAGE>();
+    for (int i = 0; i < RUN; i++) /* of a window that exists */
+        epilogue.fetch(operands[i], PACK, n, c, z, min(first_y + i, rows - 1), x);
     if (HEIGHT > 0) {
-        constexpr int ROWS = HEIGHT > 0 ? HEIGHT : 1, COLUMNS = WIDTH > 0 ? WIDTH : 1;
+        constexpr int ROWS = HEIGHT > 0 ? (RUN - 1) * STEP + HEIGHT : 1;
+        constexpr int COLUMNS = WIDTH > 0 ? WIDTH : 1;
         const T *corner = input + from.at(n, c, start_z, start_y, start_x);
         Packed<T, PACK> seen[ROWS][COLUMNS];
         bool inside[ROWS][COLUMNS];
@@ -91,8 +180,8 @@ __global__ void __launch_bounds__(256) pooling(const T *__restrict__ input, T *_
         for (int j = 0; j < ROWS; j++)
 #pragma unroll
             for (int k = 0; k < COLUMNS; k++) {
-                inside[j][k] =
-                    j >= height.begin && j < height.end && k >= width.begin && k < width.end;
+                inside[j][k] = static_cast<unsigned>(start_y + j) < input_size.of[1]
+                    && k >= width.begin && k < width.end;
                 if (inside[j][k])
                     seen[j][k] =
                         load_packed<T, PACK>(corner + j * from.of[3] + k * from.of[4]);
@@ -100,55 +189,63 @@ __global__ void __launch_bounds__(256) pooling(const T *__restrict__ input, T *_
 #pragma unroll
         for (int j = 0; j < ROWS; j++)
 #pragma unroll
-            for (int k = 0; k < COLUMNS; k++) {
-                float value[PACK];
-                widen_all<float, T, PACK>(seen[j][k], value);
+            for (int k = 0; k < COLUMNS; k++)
 #pragma unroll
-                for (int e = 0; e < PACK; e++)
-                    total[e] = combined<AVERAGE>(
-                        total[e], inside[j][k] ? value[e] : start_value<AVERAGE>());
-            }
+                for (int i = 0; i < RUN; i++)
+                    if (j >= i * STEP && j < i * STEP + HEIGHT && inside[j][k])
+                        pooled[i].take(seen[j][k]);
     } else {
+        const Range height(start_y, kernel.of[1], dilation.of[1], input_size.of[1],
+            before.of[1], after.of[1]);
         for (int i = depth.begin; i < depth.end; i++)
             for (int j = height.begin; j < height.end; j++) {
                 const T *row = input + from.at(n, c, start_z + i * dilation.of[0],
                     start_y + j * dilation.of[1], start_x);
                 const long long step = from.of[4] * dilation.of[2];
 #pragma unroll 4
-                for (int k = width.begin; k < width.end; k++) {
-                    float value[PACK];
-                    load<float, T, PACK>(row + k * step, value);
-#pragma unroll
-                    for (int e = 0; e < PACK; e++)
-                        total[e] = combined<AVERAGE>(total[e], value[e]);
-                }
+                for (int k = width.begin; k < width.end; k++)
+                    pooled[0].take(load_packed<T, PACK>(row + k * step));
             }
     }
-    const float valid = static_cast<float>(depth.end - depth.begin)
-        * static_cast<float>(height.end - height.begin)
-        * static_cast<float>(width.end - width.begin);
-    const float room = static_cast<float>(depth.room) * static_cast<float>(height.room)
-        * static_cast<float>(width.room);
-    const float shift = AVERAGE ? zero * valid : zero;
-    const float factor = AVERAGE ? scale / (include_padding ? room : valid) : scale;
 #pragma unroll
-    for (int k = 0; k < PACK; k++)
-        total[k] = (total[k] - shift) * factor;
-    const Epilogue epilogue = EPILOGUE_VALUES;
-    epilogue.apply(total, PACK, n, c, z, y, x);
-    store<T, float, PACK>(output + to.at(n, c, z, y, x), total);
+    for (int i = 0; i < RUN; i++) {
+        const int y = first_y + i;
+        if (i > 0 && y >= rows)
+            break;
+        float total[PACK];
+        pooled[i].read(total);
+        float shift = zero, factor = scale;
+        if (AVERAGE) {
+            const Range height(start_y + i * stride.of[1], kernel.of[1], dilation.of[1],
+                input_size.of[1], before.of[1], after.of[1]);
+            const float valid = static_cast<float>(depth.end - depth.begin)
+                * static_cast<float>(height.end - height.begin)
+                * static_cast<float>(width.end - width.begin);
+            const float room = static_cast<float>(depth.room) * static_cast<float>(height.room)
+                * static_cast<float>(width.room);
+            shift = zero * valid;
+            factor = scale / (include_padding ? room : valid);
+        }
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            total[k] = (total[k] - shift) * factor;
+        epilogue.finish(total, operands[i]);
+        store<T, float, PACK>(output + to.at(n, c, z, y, x), total);
+    }
 }
 
 /* Maxima over large windows of small channels-last images, first along the rows, then along the
  * columns. A block computes LANES packs of channels of one image, which lies in shared memory;
  * behind it lie the maxima of its rows. */
 template <typename T, int PACK, int LANES>
-__global__ void __launch_bounds__(256) pooling_in_two(const T *__restrict__ input,
-    T *__restrict__ output, int groups, int height, int width, int rows, Divisor columns,
+__global__ void __launch_bounds__(256) pooling_in_two(const T *input,
+    T *output, int groups, int height, int width, int rows, Divisor columns,
     Three kernel, Three stride, Three before, float zero, float scale, Strides from,
     Strides to EPILOGUE_PARAMETERS)
 {
     extern __shared__ uint4 room[];
+    release_successors();
+    await_predecessors();
     constexpr int POINTS = 256 / LANES;
     Packed<T, PACK> *image = reinterpret_cast<Packed<T, PACK> *>(room);
     Packed<T, PACK> *lines = image + height * width * LANES;
@@ -206,15 +303,17 @@ __global__ void __launch_bounds__(256) pooling_in_two(const T *__restrict__ inpu
     }
 }
 
-/* Whole channels-last images: LANES threads stand side by side along the channels, and the
- * block's other threads take every so many points. */
-template <typename T, int PACK, int LANES, bool AVERAGE>
-__global__ void __launch_bounds__(256) global_pooling(const T *__restrict__ input,
-    T *__restrict__ output, int points, int packs, float zero, float scale, long long from_image,
-    long long from_point, long long to_image EPILOGUE_PARAMETERS)
+/* Whole channels-last images: a block computes 16 packs of neighbouring channels, its threads
+ * taking every 16th point each. */
+template <typename T, int PACK, bool AVERAGE>
+__global__ void __launch_bounds__(256) global_pooling(const T *input, T *output, int points,
+    int packs, float zero, float scale, long long from_image, long long from_point,
+    long long to_image EPILOGUE_PARAMETERS)
 {
-    constexpr int ROWS = 256 / LANES;
-    __shared__ float parts[ROWS][LANES * PACK + 1];
+    constexpr int LANES = 16, ROWS = 256 / LANES, WARPS = 8;
+    __shared__ float parts[WARPS][LANES][PACK];
+    release_successors();
+    await_predecessors();
     const int lane = threadIdx.x % LANES, row = threadIdx.x / LANES;
     const int groups = (packs + LANES - 1) / LANES;
     const int n = blockIdx.x / groups;
@@ -235,24 +334,25 @@ __global__ void __launch_bounds__(256) global_pooling(const T *__restrict__ inpu
         }
     }
 #pragma unroll
-    for (int k = 0; k < PACK; k++)
-        parts[row][lane * PACK + k] = total[k];
-    for (int half = ROWS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (row < half) {
+    for (int apart = 16; apart >= LANES; apart /= 2)
 #pragma unroll
-            for (int k = 0; k < PACK; k++)
-                parts[row][lane * PACK + k] = combined<AVERAGE>(
-                    parts[row][lane * PACK + k], parts[row + half][lane * PACK + k]);
-        }
-    }
-    if (row > 0 || pack >= packs)
+        for (int k = 0; k < PACK; k++)
+            total[k] = combined<AVERAGE>(
+                total[k], __shfl_xor_sync(0xffffffffu, total[k], apart));
+    if (threadIdx.x % 32 < LANES)
+#pragma unroll
+        for (int k = 0; k < PACK; k++)
+            parts[threadIdx.x / 32][lane][k] = total[k];
+    __syncthreads();
+    if (threadIdx.x >= LANES || pack >= packs)
         return;
 #pragma unroll
     for (int k = 0; k < PACK; k++) {
-        const float value = parts[0][lane * PACK + k];
-        total[k] = AVERAGE ? (value / static_cast<float>(points) - zero) * scale
-                           : (value - zero) * scale;
+#pragma unroll
+        for (int warp = 1; warp < WARPS; warp++)
+            total[k] = combined<AVERAGE>(total[k], parts[warp][lane][k]);
+        total[k] = AVERAGE ? (total[k] / static_cast<float>(points) - zero) * scale
+                           : (total[k] - zero) * scale;
     }
     const Epilogue epilogue = EPILOGUE_VALUES;
     epilogue.apply(total, PACK, n, pack * PACK, 0, 0, 0);
@@ -261,11 +361,13 @@ __global__ void __launch_bounds__(256) global_pooling(const T *__restrict__ inpu
 
 /* Whole linear images: a warp for every channel. */
 template <typename T, bool AVERAGE>
-__global__ void __launch_bounds__(256) global_pooling_rows(const T *__restrict__ input,
-    T *__restrict__ output, int points, int channels, unsigned rows, float zero, float scale,
+__global__ void __launch_bounds__(256) global_pooling_rows(const T *input,
+    T *output, int points, int channels, unsigned rows, float zero, float scale,
     long long from_image, long long from_channel, long long to_image,
     long long to_channel EPILOGUE_PARAMETERS)
 {
+    release_successors();
+    await_predecessors();
     const unsigned row = blockIdx.x * 8u + threadIdx.x / 32u;
     const int lane = threadIdx.x % 32;
     if (row >= rows)

@@ -33,15 +33,20 @@ TACTIC = Tactic(
 
 TYPES = (
     DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16, DataType.INT8, DataType.UINT8,
+    DataType.FLOAT8_E4M3FN,
 )  # fmt: skip
 FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
 FILE = "pooling/pooling.cu"
-LAYOUT = "TTIi3i15I3i3i3i3i3iiff5q5q"
+LAYOUT = "TTIi3i15Ii3i3i3i3i3iiff5q5q"
 TWO_LAYOUT = "TTiiii3I3i3i3iff5q5q"
 
 AT_ONCE = ((2, 2), (3, 3))
-"""Windows that are read at once."""
+STEPS = (1, 2)
+"""Windows that are read at once, and the rows from one to the next."""
+
+LEAST_FOR_RUNS = 1 << 17
+"""Threads from which each computes two windows, so that rows are read fewer times."""
 
 LARGE_WINDOW = 16
 """Elements of a window from which two steps are faster than one."""
@@ -49,9 +54,11 @@ LARGE_WINDOW = 16
 SHARED_BYTES = 48 << 10
 """Shared memory of a block on every architecture."""
 
+GLOBAL_LANES = 16
+"""Packs of channels that a block computes of whole images."""
+
 GLOBAL_LAYOUT = "TTiiffqqq"
 ROWS_LAYOUT = "TTiiIffqqqq"
-
 
 
 
@@ -117,17 +124,23 @@ def record(
             shared_bytes=height * (across + columns) * lanes * width * source.dtype.itemsize,
         )  # fmt: skip
         return
-    images, channels, *spatial = in_five_axes(result.shape, 1)
-    sizes = (images, channels // width, *spatial)
+    images, channels, depth, rows, columns = in_five_axes(result.shape, 1)
+    packs = channels // width
+    known, step, run = (0, 0), 1, 1
+    if window.kernel in AT_ONCE and window.dilations == (1, 1) and window.strides[0] in STEPS:
+        known, step = (window.kernel[0], window.kernel[1]), window.strides[0]
+        if images * packs * rows * columns >= LEAST_FOR_RUNS:
+            run = 2
+    sizes = (images, packs, depth, -(-rows // run), columns)
     count = prod(sizes)
-    at_once = window.kernel in AT_ONCE and window.dilations == (1, 1)
-    known = window.kernel if at_once else (0, 0)
-    function = f"pooling<{names[0]}, {width}, {names[1]}, {known[0]}, {known[1]}>"
+    function = (
+        f"pooling<{names[0]}, {width}, {names[1]}, {known[0]}, {known[1]}, {step}, {run}>"
+    )
     stream.launch_grid(
         kernel(FILE, function, LAYOUT + fused.layout, fused.header), blocks(count), (THREADS,),
         source, result, count, int(along_channels),
         spatial_in_three_dimensions(source.shape[2:], 1),
-        divisors(sizes),
+        divisors(sizes), rows,
         whole.kernel, whole.strides, whole.dilations, whole.before, whole.after,
         int(layer.count_include_padding), zero, scale, *strides, *fused.arguments(inputs),
     )  # fmt: skip
@@ -151,13 +164,10 @@ def _record_global(
         )  # fmt: skip
         return
     packs = channels // width
-    lanes = 4
-    while lanes < min(packs, 32):
-        lanes *= 2
-    function = f"global_pooling<{names[0]}, {width}, {lanes}, {names[1]}>"
+    function = f"global_pooling<{names[0]}, {width}, {names[1]}>"
     stream.launch_grid(
         kernel(FILE, function, GLOBAL_LAYOUT + fused.layout, fused.header),
-        (images * -(-packs // lanes), 1, 1), (THREADS,),
+        (images * -(-packs // GLOBAL_LANES), 1, 1), (THREADS,),
         source, result, points, packs, zero, scale, from_strides[0], from_strides[-1],
         to_strides[0], *fused.arguments(inputs),
     )  # fmt: skip

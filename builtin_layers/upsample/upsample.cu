@@ -1,5 +1,6 @@
 /* Upsampling by whole factors: repeated elements, or linear interpolation. */
 #include "storage.cuh"
+#include "dependency.cuh"
 #include "division.cuh"
 #include "epilogue.cuh"
 
@@ -41,10 +42,12 @@ template <int PACK> struct Place {
 
 /* T is what moves, unless there is an epilogue: then it is the element's type. */
 template <typename T, int PACK, bool FUSED>
-__global__ void __launch_bounds__(256) upsample_nearest(const T *__restrict__ input,
-    T *__restrict__ output, unsigned count, int channels_fastest, Sizes size, Scales scale,
+__global__ void __launch_bounds__(256) upsample_nearest(const T *input,
+    T *output, unsigned count, int channels_fastest, Sizes size, Scales scale,
     Strides from, Strides to EPILOGUE_PARAMETERS)
 {
+    release_successors();
+    await_predecessors();
     const unsigned index = blockIdx.x * 256u + threadIdx.x;
     if (index >= count)
         return;
@@ -94,10 +97,12 @@ __device__ __forceinline__ void mix(float (&low)[PACK], const float (&high)[PACK
 }
 
 template <typename T, int PACK>
-__global__ void __launch_bounds__(256) upsample_linear(const T *__restrict__ input,
-    T *__restrict__ output, unsigned count, int channels_fastest, Sizes size, Three scale,
+__global__ void __launch_bounds__(256) upsample_linear(const T *input,
+    T *output, unsigned count, int channels_fastest, Sizes size, Three scale,
     Three input_size, int coordinates, Strides from, Strides to EPILOGUE_PARAMETERS)
 {
+    release_successors();
+    await_predecessors();
     const unsigned index = blockIdx.x * 256u + threadIdx.x;
     if (index >= count)
         return;

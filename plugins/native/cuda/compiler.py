@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,14 @@ class Compiled:
     image: bytes
     symbol: str
     """The kernel's name in the image."""
+
+    key: str = ""
+    """What the cache of kernels knows it by."""
+
+    @property
+    def stored(self) -> bytes:
+        """What the cache of kernels keeps."""
+        return self.symbol.encode() + b"\0" + self.image
 
 
 @cache
@@ -78,17 +86,16 @@ def compile_kernel(
     An architecture that this NVRTC does not know gives PTX of the newest earlier one.
     Raises DeviceError with the compiler's log.
     """
-    name = architecture_name(architecture)
-    target = _target(name)
+    target = _target(architecture_name(architecture))
     described = [toolchain(), text, file_name, sorted(headers.items()), function, list(options),
                  target]  # fmt: skip
     key = hashlib.sha256(json.dumps(described).encode()).hexdigest()
     stored = kernel_cache.read(key)
     if stored is not None:
         symbol, _, image = stored.partition(b"\0")
-        return Compiled(image, symbol.decode())
-    made = _compile(text, file_name, headers, function, options, target)
-    kernel_cache.write(key, made.symbol.encode() + b"\0" + made.image)
+        return Compiled(image, symbol.decode(), key)
+    made = replace(_compile(text, file_name, headers, function, options, target), key=key)
+    kernel_cache.write(key, made.stored)
     return made
 
 

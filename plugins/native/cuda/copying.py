@@ -19,7 +19,7 @@ from ...tensor import TensorDesc, TensorView
 from ..geometry import Operand, loops_over
 from . import pointwise
 from .expression_source import STORED_TYPES
-from .headers import device_headers, divisors
+from .headers import DEPENDENCY, device_headers, divisors
 from .kernel import CudaKernel, CudaSource
 from .pointwise import ACCESS_BYTES, THREADS, argument
 
@@ -206,4 +206,5 @@ def _checked(blocks: int) -> int:
 @lru_cache(maxsize=1024)
 def _kernel(file: str, function: str, layout: str) -> CudaKernel:
     text = (_FOLDER / file).read_text(encoding="utf-8")
-    return CudaKernel(CudaSource(text, file, device_headers()), function, layout)
+    source = CudaSource(text, file, device_headers())
+    return CudaKernel(source, function, layout, overlaps=DEPENDENCY in text)

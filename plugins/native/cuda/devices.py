@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 from ...errors import DeviceError
-from .driver_calls import CudaError, call
+from .driver_calls import CudaError, call, explained
 from .packages import driver
 
 OLDEST_DRIVER = (12, 2)
@@ -144,6 +143,7 @@ class Context:
             )
         self.ordinal = ordinal
         self.handle = call("cuDevicePrimaryCtxRetain", device, what=f"using GPU {ordinal}")
+        self._current = _Current(self.handle)
         self.attachments: dict[str, Any] = {}
         """What exists once per GPU, such as a memory pool; given back with the context. It must
         not refer to the context."""
@@ -166,17 +166,33 @@ class Context:
 
     def current(self) -> AbstractContextManager[None]:
         """Make it the calling thread's context; the previous one comes back afterwards."""
-        return current_context(self.handle)
+        return self._current
 
 
-@contextmanager
-def current_context(handle: Any) -> Iterator[None]:
+def current_context(handle: Any) -> AbstractContextManager[None]:
     """Like `Context.current`, for whoever must not keep the context alive."""
-    call("cuCtxPushCurrent", handle)
-    try:
-        yield
-    finally:
-        call("cuCtxPopCurrent")
+    return _Current(handle)
+
+
+class _Current(AbstractContextManager[None]):
+    """A context while it is a thread's current one. It has no state, and is used by all threads;
+    every inference needs it, so the functions are looked up once."""
+
+    __slots__ = ("_handle", "_pop", "_push")
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._push, self._pop = driver().cuCtxPushCurrent, driver().cuCtxPopCurrent
+
+    def __enter__(self) -> None:
+        (error,) = self._push(self._handle)
+        if error:
+            raise explained(error, "cuCtxPushCurrent")
+
+    def __exit__(self, *exception: object) -> None:
+        error, _ = self._pop()
+        if error:
+            raise explained(error, "cuCtxPopCurrent")
 
 
 def _release(device: Any, attachments: dict[str, Any]) -> None:

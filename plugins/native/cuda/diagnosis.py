@@ -21,6 +21,10 @@ DISTRIBUTIONS = (
 )  # fmt: skip
 
 
+CONTROL_FLOW = (12, 4)
+"""The CUDA version from which graphs have conditional nodes."""
+
+
 @dataclass
 class Diagnosis:
     """Facts as (part, state), and what does not fit together, each with what to do."""
@@ -46,7 +50,7 @@ def doctor() -> Diagnosis:
     compiler = _version(compiler_version)
     found.facts.append(("NVRTC", _text(compiler, place="nvrtc")))
     headers = ", ".join(map(str, include_directories())) or (
-        f"absent: kernels with 16-bit floats do not compile; {EXTRA}"
+        f"absent: sources that include cuda_fp16.h and the like do not compile; {EXTRA}"
     )
     found.facts.append(("CUDA headers", headers))
     found.facts.append(("cuDNN", _text(_version(cudnn_version), place="cudnn")))
@@ -116,6 +120,11 @@ def _of_versions(
         found.append(f"{name} is installed for CUDA 12 and for CUDA 13; uninstall one of them")
     if isinstance(driver, str):
         return found
+    if driver < CONTROL_FLOW:
+        found.append(
+            f"the driver supports CUDA {driver[0]}.{driver[1]}; layers with control flow need "
+            f"{'.'.join(map(str, CONTROL_FLOW))} or newer on a GPU: install a newer driver"
+        )
     wanted = {"NVRTC": compiler, "cuBLASLt": cublaslt}
     bindings = installed.get("cuda-bindings")
     if bindings:

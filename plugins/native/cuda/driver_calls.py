@@ -57,17 +57,26 @@ def call(name: str, *arguments: Any, what: str = "") -> Any:
         raise DeviceError(f"cuda-bindings has no {name}; install a newer version of it")
     try:
         error, *results = function(*arguments)
-    except (RuntimeError, NotImplementedError) as missing:  # the driver's library or symbol
-        reason = str(missing).partition(".")[0]
-        raise DeviceError(
-            f"{name} is not possible ({reason}); install NVIDIA's driver, or a newer one, or use "
-            "the device 'cpu'"
-        ) from None
+    except (RuntimeError, NotImplementedError) as missing:
+        raise _impossible(name, str(missing)) from None
     if int(error):
         raise explained(error, name, what)
     if not results:
         return None
     return results[0] if len(results) == 1 else tuple(results)
+
+
+def _impossible(name: str, reason: str) -> DeviceError:
+    """The exception for a function that cannot be reached."""
+    if "driver library" in reason or "libcuda" in reason:
+        return DeviceError(
+            "NVIDIA's driver is not on this machine (no libcuda.so.1 is found); install it, or "
+            "use the device 'cpu'"
+        )
+    return DeviceError(
+        f"NVIDIA's driver has no {name} ({reason.partition('.')[0]}); install a newer driver, or "
+        "use the device 'cpu'"
+    )
 
 
 def explained(error: Any, name: str, what: str = "", fix: str | None = None) -> CudaError:

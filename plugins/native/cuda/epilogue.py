@@ -9,6 +9,12 @@ EPILOGUE_PARAMETERS (it brings its own comma), and before storing calls
 for `values`, floats of the elements at (n, c, z, y, x) and behind it along the channels or
 along x, as the header was made for; the first `count` of them exist. Axes that the output
 lacks are 0. What is left in `values` is to be narrowed to the output's type and stored.
+
+A kernel that has other things to wait for asks for the operands early: `apply` is
+
+    plugrt::Epilogue::Operands operands;
+    epilogue.fetch(operands, count, n, c, z, y, x);
+    epilogue.finish(values, operands);
 """
 
 from __future__ import annotations
@@ -20,7 +26,8 @@ from typing import Any
 
 from ...data_types import DataType
 from ...epilogue import Epilogue
-from ...expression import Expression, Input, inputs_of, rename, rounded
+from ...expression import Expression, Input, inputs_of, rename
+from ...pointwise_layer import as_stored
 from ...tensor import Format, TensorDesc, TensorView
 from .expression_source import NARROW, STORED_TYPES, lower
 from .pointwise import ACCESS_BYTES
@@ -122,10 +129,7 @@ def _through_storage(
         if desc is not None and desc.quantization is not None:
             scale, zero = desc.quantization.scale[0], desc.quantization.zero_point[0]
             real[leaf] = (leaf - zero) * scale
-    value = rename(expression, real) if real else expression
-    if output.quantization is None:
-        return value
-    return rounded(value / output.quantization.scale[0]) + output.quantization.zero_point[0]
+    return as_stored(rename(expression, real) if real else expression, output)
 
 
 def _strides(desc: TensorDesc, axis: int | None, output: TensorDesc) -> tuple[int, ...] | None:
@@ -176,7 +180,7 @@ def _header(
     expression: Expression, operands: Sequence[EpilogueOperand], width: int,
     along_channels: bool, quick: bool,
 ) -> str:
-    names = {operand.leaf: f"v{k}[k]" for k, operand in enumerate(operands)}
+    names = {operand.leaf: f"operands.v{k}[k]" for k, operand in enumerate(operands)}
     lowered = lower(expression, {**names, RESULT: "values[k]"}, quick=quick)
     along = 1 if along_channels else AXES - 1
     members = "".join(
@@ -189,6 +193,7 @@ def _header(
     )
     given = ", ".join(f"epilogue_p{k}, epilogue_s{k}" for k in range(len(operands)))
     loads = "\n".join(_load(operand, k, along, width) for k, operand in enumerate(operands))
+    fields = "".join(f" float v{k}[{width}];" for k in range(len(operands)))
     return f"""#pragma once
 #include "storage.cuh"
 #include "expression.cuh"
@@ -197,15 +202,27 @@ struct EpilogueStrides {{
     long long of[{AXES}];
 }};
 struct Epilogue {{
-{members}    __device__ __forceinline__ void apply(
-        float (&values)[{width}], int count, int n, int c, int z, int y, int x) const
+{members}    struct Operands {{{fields} }};
+    __device__ __forceinline__ void fetch(
+        Operands &operands, int count, int n, int c, int z, int y, int x) const
     {{
 {loads}
+    }}
+    __device__ __forceinline__ void finish(
+        float (&values)[{width}], const Operands &operands) const
+    {{
 #pragma unroll
         for (int k = 0; k < {width}; k++) {{
 {lowered.indented(12)}
             values[k] = {lowered.result};
         }}
+    }}
+    __device__ __forceinline__ void apply(
+        float (&values)[{width}], int count, int n, int c, int z, int y, int x) const
+    {{
+        Operands operands;
+        fetch(operands, count, n, c, z, y, x);
+        finish(values, operands);
     }}
 }};
 }}
@@ -215,16 +232,13 @@ struct Epilogue {{
 
 
 def _load(operand: EpilogueOperand, k: int, along: int, width: int) -> str:
-    head = (
-        f"        float v{k}[{width}];\n"
-        f"        const {operand.ctype} *a{k} = p{k}{_offset(operand, k)};\n"
-    )
+    head = f"        const {operand.ctype} *a{k} = p{k}{_offset(operand, k)};\n"
     if operand.strides[along] == 0:
-        return f"{head}        load_some<float>(a{k}, 0, {width}, v{k});"
-    single = f"load_some<float>(a{k}, s{k}.of[{along}], count, v{k});"
+        return f"{head}        load_some<float>(a{k}, 0, {width}, operands.v{k});"
+    single = f"load_some<float>(a{k}, s{k}.of[{along}], count, operands.v{k});"
     if not operand.packed:
         return f"{head}        {single}"
-    packed = f"load<float, {operand.ctype}, {width}>(a{k}, v{k});"
+    packed = f"load<float, {operand.ctype}, {width}>(a{k}, operands.v{k});"
     return f"{head}        if (count == {width}) {packed}\n        else {single}"
 
 

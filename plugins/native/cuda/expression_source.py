@@ -23,6 +23,8 @@ STORED_TYPES = {
     for dtype, name in {
         DataType.FLOAT16: "float16",
         DataType.BFLOAT16: "bfloat16",
+        DataType.FLOAT8_E4M3FN: "float8_e4m3fn",
+        DataType.FLOAT8_E5M2: "float8_e5m2",
         DataType.INT8: "int8",
         DataType.UINT8: "uint8",
         DataType.INT16: "int16",
@@ -36,7 +38,10 @@ STORED_TYPES = {
 } | {DataType.FLOAT32: "float", DataType.FLOAT64: "double"}
 """Types of tensors that kernels read and write, and their names in storage.cuh."""
 
-NARROW = frozenset({DataType.FLOAT16, DataType.BFLOAT16, DataType.INT8, DataType.UINT8})
+NARROW = frozenset({
+    DataType.FLOAT16, DataType.BFLOAT16, DataType.FLOAT8_E4M3FN, DataType.FLOAT8_E5M2,
+    DataType.INT8, DataType.UINT8,
+})  # fmt: skip
 """Stored types whose own rounding hides that of the quick functions."""
 
 _QUICK = frozenset({"exp", "logistic"})

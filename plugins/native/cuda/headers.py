@@ -8,9 +8,15 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).resolve().parent
 
-NAMES = ("storage.cuh", "expression.cuh", "division.cuh")
+NAMES = (
+    "storage.cuh", "expression.cuh", "division.cuh", "dependency.cuh", "matrix_instructions.cuh"
+)
 """storage.cuh: element types, loads and stores; expression.cuh: the operators of expressions;
-division.cuh: fast division by sizes."""
+division.cuh: fast division by sizes; dependency.cuh: beginning before another kernel has ended;
+matrix_instructions.cuh: tensor cores."""
+
+DEPENDENCY = '#include "dependency.cuh"'
+"""What a source says whose kernels are launched so."""
 
 DIVISOR = "3I"
 """The layout of a Divisor of division.cuh; of n of them f"{3 * n}I"."""

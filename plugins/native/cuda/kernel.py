@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...errors import DeviceError, PluginError
 from ...stream import Argument, parse_layout
 from ...tensor import TensorView
-from .architectures import ARCHITECTURES, architecture_name, best_for
+from .architectures import ARCHITECTURES, architecture_name, best_for, number_of
 from .compiler import Compiled, compile_kernel
 from .devices import Context
 from .driver_calls import CudaError, call, explained
 from .packages import driver
+from .parameter_check import check_parameters
+
+OVERLAP = bool(os.environ.get("PLUGRT_OVERLAP"))  # until it has been tried
+
+OVERLAPPING = 90
+"""The first architecture whose kernels can begin before those ahead have ended."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,8 @@ class CudaKernel:
     `i`/`I` 32-bit, `q`/`Q` 64-bit, `B` 8-bit integers, `f`/`d` floats, `P` an address; a number
     makes a struct by value of one array (`4q` is `struct { long long v[4]; }`).
     `architectures` lists those it is written for (default: all); one with special features,
-    such as "sm_90a", runs on that GPU alone.
+    such as "sm_90a", runs on that GPU alone. `overlaps`: it may begin before the kernel ahead of
+    it on the stream has ended, since it waits as dependency.cuh says.
 
         scale = CudaKernel(CudaSource(text, "scale.cu"), "scale<float>", "TTqf")
         stream.launch_grid(scale, [blocks], [256], inputs[0], outputs[0], count, 2.0)
@@ -64,10 +73,13 @@ class CudaKernel:
         layout: str,
         options: Sequence[str] = (),
         architectures: Sequence[str] | None = None,
+        *,
+        overlaps: bool = False,
     ) -> None:
         self.source = source
         self.function = function
         self.options = tuple(options)
+        self.overlaps = overlaps
         given = ARCHITECTURES if architectures is None else architectures
         self.architectures = tuple(architecture_name(name) for name in given)
         self.is_portable = architectures is None
@@ -85,6 +97,22 @@ class CudaKernel:
     def compile(self, architecture: str | int | tuple[int, int]) -> bytes:
         """The cubin for an architecture; needs no GPU. Raises DeviceError with the log."""
         return self._code(architecture_name(architecture)).image
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for kernels whose code is equal on one GPU."""
+        source = self.source
+        return source.text, source.name, tuple(source.headers.items()), self.function, self.options
+
+    def stored(self, ordinal: int) -> tuple[str, bytes]:
+        """Key and payload in the cache of kernels. Raises DeviceError where the GPU has none."""
+        code = self._code_for(Context.of(ordinal))
+        return code.key, code.stored
+
+    @property
+    def parameter_sizes(self) -> list[int]:
+        """Bytes of each parameter, by the layout."""
+        return [form.size for form in self._formats]
 
     def supports(self, architecture: str | int | tuple[int, int]) -> bool:
         """Whether it is written for GPUs of this architecture."""
@@ -128,9 +156,16 @@ class CudaKernel:
             *(ctypes.addressof(value) for value in values)
         )
         module = driver()
-        (error,) = module.cuLaunchKernel(
-            loaded.handle, *blocks, *threads, shared_bytes, stream, ctypes.addressof(pointers), 0
-        )
+        if OVERLAP and self.overlaps and number_of(context.properties.architecture) >= OVERLAPPING:
+            config = _overlapping(blocks, threads, shared_bytes, stream)
+            (error,) = module.cuLaunchKernelEx(
+                config, loaded.handle, ctypes.addressof(pointers), 0
+            )
+        else:
+            (error,) = module.cuLaunchKernel(
+                loaded.handle, *blocks, *threads, shared_bytes, stream,
+                ctypes.addressof(pointers), 0,
+            )  # fmt: skip
         if int(error):
             doing = (f"launching {self} with grid {blocks}, block {threads}, "
                      f"{shared_bytes} bytes of shared memory")  # fmt: skip
@@ -180,17 +215,20 @@ class CudaKernel:
                 )  # fmt: skip
             return found
 
+    def _code_for(self, context: Context) -> Compiled:
+        device = context.properties.architecture
+        target = self._target(device)
+        if target is None:
+            raise DeviceError(
+                f"{self} is written for {', '.join(self.architectures)} and GPU "
+                f"{context.ordinal} is {device}; use another tactic"
+            )
+        return self._code(target)
+
     def _on(self, context: Context) -> _Loaded:
         found = self._loaded.get(context)
         if found is None:
-            device = context.properties.architecture
-            target = self._target(device)
-            if target is None:
-                raise DeviceError(
-                    f"{self} is written for {', '.join(self.architectures)} and GPU "
-                    f"{context.ordinal} is {device}; use another tactic"
-                )
-            code = self._code(target)
+            code = self._code_for(context)
             with self._lock:
                 found = self._loaded.get(context)
                 if found is None:
@@ -206,6 +244,7 @@ class _Loaded:
         # A program of one context: released with it, also when the kernel is forgotten first.
         self.module = call("cuModuleLoadData", code.image, what=doing)
         self.handle = call("cuModuleGetFunction", self.module, code.symbol.encode(), what=doing)
+        check_parameters(self.handle, kernel.parameter_sizes, kernel)
         self._shared = 48 << 10
 
     def allow_shared(self, nbytes: int, kernel: CudaKernel, context: Context) -> None:
@@ -222,6 +261,25 @@ class _Loaded:
                 f"{context.ordinal} has {limit:,}: use smaller tiles"
             ) from None
         self._shared = nbytes
+
+
+def _overlapping(
+    blocks: Sequence[int], threads: Sequence[int], shared_bytes: int, stream: int
+) -> Any:
+    """A launch that may begin before the kernel ahead of it has ended."""
+    module = driver()
+    attribute = module.CUlaunchAttribute()
+    kinds = module.CUlaunchAttributeID
+    attribute.id = kinds.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+    attribute.value.programmaticStreamSerializationAllowed = 1
+    config = module.CUlaunchConfig()
+    config.gridDimX, config.gridDimY, config.gridDimZ = blocks
+    config.blockDimX, config.blockDimY, config.blockDimZ = threads
+    config.sharedMemBytes = shared_bytes
+    config.hStream = stream
+    config.attrs = [attribute]
+    config.numAttrs = 1
+    return config
 
 
 def _three(sizes: Sequence[int], what: str, kernel: CudaKernel) -> tuple[int, int, int]:

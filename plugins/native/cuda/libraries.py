@@ -32,7 +32,7 @@ def library_path(name: str) -> str:
     except DeviceError:
         raise
     except Exception as error:  # pathfinder's own kinds, which differ between its versions
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(": No such file")[0]
         raise DeviceError(
             f"{name} cannot be loaded ({reason}); install {PACKAGES[name]}, or {EXTRA}"
         ) from None

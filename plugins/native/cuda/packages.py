@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from ...errors import DeviceError
 
@@ -24,6 +25,21 @@ def _module(name: str, distribution: str) -> Any:
 def driver() -> Any:
     """`cuda.bindings.driver`. Raises DeviceError when it is not installed."""
     return _module("cuda.bindings.driver", "cuda-bindings")
+
+
+def function_address(name: str) -> int:
+    """Where the driver's C function `name` is, for C code of ours that calls it.
+
+    Raises DeviceError without a driver, or where it lacks the function.
+    """
+    try:
+        function = getattr(ctypes.CDLL("libcuda.so.1"), name)
+    except (OSError, AttributeError) as error:
+        raise DeviceError(
+            f"the driver's function {name} cannot be found ({error}); install NVIDIA's driver, or "
+            "a newer one"
+        ) from None
+    return cast(int, ctypes.cast(function, ctypes.c_void_p).value)
 
 
 def nvrtc() -> Any:

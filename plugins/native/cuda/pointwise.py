@@ -183,7 +183,7 @@ def _kernel(
     text = source_text(expression, compute, accesses, width, loop_count, narrow)
     layout = f"{'T' * len(accesses)}Ii{loop_count * 3}I{loop_count * len(accesses)}q"
     source = CudaSource(text, "pointwise.cu", device_headers())
-    return CudaKernel(source, "pointwise", layout)
+    return CudaKernel(source, "pointwise", layout, overlaps=True)
 
 
 def source_text(
@@ -213,6 +213,7 @@ def source_text(
         for k, access in enumerate(reads)
     ]
     return f"""#include "storage.cuh"
+#include "dependency.cuh"
 #include "division.cuh"
 #include "expression.cuh"
 using namespace plugrt;
@@ -222,6 +223,8 @@ struct Strides {{ long long values[{loop_count * count}]; }};
 extern "C" __global__ void __launch_bounds__({THREADS})
 pointwise({", ".join(parameters)}, Strides strides)
 {{
+    release_successors();
+    await_predecessors();
     unsigned rest = blockIdx.x * {THREADS}u + threadIdx.x;
     if (rest >= packs)
         return;

@@ -13,6 +13,12 @@ struct float16 {
 struct bfloat16 {
     unsigned short bits;
 };
+struct float8_e4m3fn { /* 4 bits of exponent, no infinities */
+    unsigned char bits;
+};
+struct float8_e5m2 { /* the first byte of a float16 */
+    unsigned char bits;
+};
 struct boolean {
     unsigned char bits;
 };
@@ -42,6 +48,26 @@ template <typename C> struct Widen<C, bfloat16> {
     static __device__ __forceinline__ C of(bfloat16 value)
     {
         return static_cast<C>(__uint_as_float(static_cast<unsigned>(value.bits) << 16));
+    }
+};
+template <typename C> struct Widen<C, float8_e4m3fn> {
+    static __device__ __forceinline__ C of(float8_e4m3fn value)
+    {
+        const unsigned sign = static_cast<unsigned>(value.bits & 0x80u) << 24;
+        const unsigned size = value.bits & 0x7fu;
+        float wide = __uint_as_float((size << 20) + (120u << 23));
+        if (size < 8u)
+            wide = size * 0.001953125f; /* 2^-9: below the least exponent */
+        if (size == 0x7fu)
+            wide = __uint_as_float(0x7fffffffu);
+        return static_cast<C>(__uint_as_float(__float_as_uint(wide) | sign));
+    }
+};
+template <typename C> struct Widen<C, float8_e5m2> {
+    static __device__ __forceinline__ C of(float8_e5m2 value)
+    {
+        const float16 half = {static_cast<unsigned short>(value.bits << 8)};
+        return Widen<C, float16>::of(half);
     }
 };
 template <typename C> struct Widen<C, boolean> {
@@ -79,6 +105,38 @@ __device__ __forceinline__ bfloat16 to_bfloat16(float value)
     return narrow;
 }
 
+/* Rounds half to even to MANTISSA bits behind the leading one; `bias` is that of the exponent.
+ * For finite values that do not overflow. */
+template <int MANTISSA> __device__ __forceinline__ unsigned char to_float8(float value, int bias)
+{
+    constexpr int SHIFT = 23 - MANTISSA;
+    const unsigned size = __float_as_uint(value) & 0x7fffffffu;
+    unsigned rounded;
+    if (size >> 23 >= 128u - bias)
+        rounded = (size - ((127u - bias) << 23) + (1u << (SHIFT - 1)) - 1u + (size >> SHIFT & 1u))
+            >> SHIFT;
+    else /* below the least exponent: whole multiples of the smallest number */
+        rounded = static_cast<unsigned>(rintf(
+            __uint_as_float(size) * __uint_as_float((127u + bias - 1u + MANTISSA) << 23)));
+    return static_cast<unsigned char>(rounded | (__float_as_uint(value) >> 31 << 7));
+}
+
+__device__ __forceinline__ float8_e4m3fn to_float8_e4m3fn(float value)
+{
+    const unsigned sign = __float_as_uint(value) >> 31 << 7;
+    if (!(fabsf(value) <= 464.0f)) /* half a step above the largest number, or NaN */
+        return {static_cast<unsigned char>(sign | 0x7fu)};
+    return {to_float8<3>(value, 7)};
+}
+
+__device__ __forceinline__ float8_e5m2 to_float8_e5m2(float value)
+{
+    const unsigned sign = __float_as_uint(value) >> 31 << 7;
+    if (!(fabsf(value) < 61440.0f)) /* half a step above the largest number, or NaN */
+        return {static_cast<unsigned char>(sign | (value == value ? 0x7cu : 0x7eu))};
+    return {to_float8<2>(value, 15)};
+}
+
 template <typename T, typename C> struct Narrow {
     static __device__ __forceinline__ T of(C value) { return static_cast<T>(value); }
 };
@@ -92,6 +150,18 @@ template <typename C> struct Narrow<bfloat16, C> {
     static __device__ __forceinline__ bfloat16 of(C value)
     {
         return to_bfloat16(static_cast<float>(value));
+    }
+};
+template <typename C> struct Narrow<float8_e4m3fn, C> {
+    static __device__ __forceinline__ float8_e4m3fn of(C value)
+    {
+        return to_float8_e4m3fn(static_cast<float>(value));
+    }
+};
+template <typename C> struct Narrow<float8_e5m2, C> {
+    static __device__ __forceinline__ float8_e5m2 of(C value)
+    {
+        return to_float8_e5m2(static_cast<float>(value));
     }
 };
 template <typename C> struct Narrow<boolean, C> {

@@ -1,4 +1,5 @@
 /* Copies between tensors of any strides: every thread moves one word of 1 to 16 bytes. */
+#include "dependency.cuh"
 #include "division.cuh"
 #include "storage.cuh"
 
@@ -17,6 +18,8 @@ template <typename Word, int LOOPS>
 __global__ void __launch_bounds__(256) strided_copy(const char *from, char *to, unsigned count,
     Sizes<LOOPS> sizes, Loops<LOOPS> source, Loops<LOOPS> destination)
 {
+    release_successors();
+    await_predecessors();
     unsigned rest = blockIdx.x * 256u + threadIdx.x;
     if (rest >= count)
         return;

@@ -5,17 +5,13 @@ Names and numbers are those of cublasLt.h (NVIDIA cuBLAS documentation, "Using t
 
 from __future__ import annotations
 
-import threading
-import weakref
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from cffi import FFI
 
 from ....errors import DeviceError
-from ..devices import Context, current_context
-from ..devices import unavailable_reason as no_gpu_reason
-from ..driver_calls import CudaError
+from ..bound_library import LibraryHandle, reason_without
 from ..libraries import library_path, text_of
 
 ffi = FFI()
@@ -101,14 +97,7 @@ def version() -> tuple[int, int, int]:
 @cache
 def unavailable_reason() -> str | None:
     """Why cuBLASLt cannot be used, with what to do; None when it can."""
-    reason = no_gpu_reason()
-    if reason is not None:
-        return reason
-    try:
-        library()
-    except DeviceError as error:
-        return str(error)
-    return None
+    return reason_without(library)
 
 
 def available() -> bool:
@@ -123,31 +112,17 @@ def check(status: int, doing: str) -> None:
         raise CublasLtError(f"{doing}: cuBLASLt says {name}", status)
 
 
-class Handle:
-    """cuBLASLt on one GPU; get it by `Handle.of(context)`. Threads may share it."""
+class Handle(LibraryHandle):
+    """cuBLASLt on one GPU. Threads may share it."""
 
-    _creating = threading.Lock()
+    name = "cuBLASLt"
 
-    def __init__(self, context: Context) -> None:
+    @staticmethod
+    def create(doing: str) -> Any:
         place = ffi.new("cublasLtHandle_t *")
-        with context.current():
-            check(library().cublasLtCreate(place), f"starting cuBLASLt on GPU {context.ordinal}")
-        self.cublaslt = place[0]
-        weakref.finalize(self, _destroy, context.handle, self.cublaslt).atexit = False
+        check(library().cublasLtCreate(place), doing)
+        return place[0]
 
-    @classmethod
-    def of(cls, context: Context) -> Handle:
-        """The handle of this GPU, made at the first request."""
-        with cls._creating:
-            found = context.attachments.get("cublaslt")
-            if found is None:
-                found = context.attachments["cublaslt"] = cls(context)
-            return cast(Handle, found)
-
-
-def _destroy(context: Any, handle: Any) -> None:
-    try:
-        with current_context(context):
-            library().cublasLtDestroy(handle)
-    except CudaError:  # after a fatal error nothing can be released
-        return
+    @staticmethod
+    def destroy(address: Any) -> None:
+        library().cublasLtDestroy(address)

@@ -99,7 +99,7 @@ class ProductPlan:
         has_residual = self._product.residual
         check(
             library().cublasLtMatmul(
-                Handle.of(self._context).cublaslt, operation.description, one, _pointer(b),
+                Handle.of(self._context).address, operation.description, one, _pointer(b),
                 operation.b, _pointer(a), operation.a, one if has_residual else zero,
                 _pointer(residual if has_residual else d), operation.c, _pointer(d), operation.d,
                 self._algorithm, _pointer(workspace), self.workspace_bytes, _pointer(stream),
@@ -161,7 +161,7 @@ class _Operation:
         results = ffi.new("cublasLtMatmulHeuristicResult_t[]", MOST_ALGORITHMS)
         found = ffi.new("int *")
         status = library().cublasLtMatmulAlgoGetHeuristic(
-            handle.cublaslt, self.description, self.b, self.a, self.c, self.d, preference,
+            handle.address, self.description, self.b, self.a, self.c, self.d, preference,
             MOST_ALGORITHMS, results, found,
         )
         if status in _CANNOT:
@@ -175,7 +175,7 @@ class _Operation:
         algorithm = ffi.new("cublasLtMatmulAlgo_t *")
         check(
             library().cublasLtMatmulAlgoInit(
-                handle.cublaslt, self.compute, self.scale, self.kind, self.kind, self.kind,
+                handle.address, self.compute, self.scale, self.kind, self.kind, self.kind,
                 self.kind, identity_of(name), algorithm,
             ),
             f"choosing {name}",
@@ -184,7 +184,7 @@ class _Operation:
         result: Any = ffi.new("cublasLtMatmulHeuristicResult_t *")
         check(
             library().cublasLtMatmulAlgoCheck(
-                handle.cublaslt, self.description, self.b, self.a, self.c, self.d, algorithm,
+                handle.address, self.description, self.b, self.a, self.c, self.d, algorithm,
                 result,
             ),
             f"checking {name}",

@@ -23,7 +23,7 @@ from .descriptors import (
     Descriptor,
     made,
 )
-from .library import Handle, version
+from .library import CudnnError, Handle, version
 from .plans import (
     DOWN_CONVERT_INPUTS,
     NONDETERMINISTIC,
@@ -41,6 +41,8 @@ PLAIN = Input(0)
 INPUT, WEIGHTS, OUTPUT = 1, 2, 3
 FIRST_OPERAND = 10
 FIRST_HIDDEN = 1000
+REFUSED = b"refused"
+"""Stands in the disk cache for a plan that cuDNN proposes and cannot build."""
 _COMMUTATIVE = frozenset(PLAIN_MODES[name] for name in ("add", "mul", "min", "max"))
 
 
@@ -75,28 +77,42 @@ class ConvolutionGraph:
 
     def plans(self, ordinal: int = 0) -> list[str]:
         """Names of the plans that cuDNN proposes for this GPU, the most promising first; empty
-        where it cannot fuse this. Not all of them can be built. Raises DeviceError."""
+        where it cannot fuse this. Not all of them can be built. What was proposed once is in the
+        disk cache of kernels: asking takes tens of milliseconds. Raises DeviceError."""
+        key = self.cache_key(f"plans {self.tf32}", ordinal)
+        stored = kernel_cache.read(key)
+        if stored is not None:
+            return stored.decode().split()
         context = Context.of(ordinal)
         forbidden = {NONDETERMINISTIC, REDUCED_PRECISION}
         if self.input.dtype is DataType.FLOAT32 and not self.tf32:
             forbidden |= {TENSOR_CORE, DOWN_CONVERT_INPUTS}
         with context.current():
-            return plan_names(self._graph(context)[0], frozenset(forbidden))
+            found = plan_names(self._graph(context)[0], frozenset(forbidden))
+        kernel_cache.write(key, " ".join(found).encode())
+        return found
 
     def build(self, name: str, ordinal: int = 0) -> ConvolutionPlan:
         """The plan of this name, compiled, or from the disk cache of kernels. Raises DeviceError
         when it cannot be built."""
         key = self.cache_key(name, ordinal)
         stored = kernel_cache.read(key)
+        if stored == REFUSED:
+            raise DeviceError(f"cuDNN has refused {name} for this convolution; use another plan")
         if stored is not None:
             try:
-                return self.load(stored, ordinal)
+                return self._loaded(stored, ordinal, key)
             except DeviceError:  # of another build of cuDNN with this version
                 pass
         context = Context.of(ordinal)
         with context.current():
             graph, constants = self._graph(context)
-            plan = ConvolutionPlan(build_plan(context, graph, name, constants), self)
+            try:
+                plan = ConvolutionPlan(build_plan(context, graph, name, constants), self, key)
+            except CudnnError as error:
+                if error.is_unsupported:  # finding that out takes as long as a plan
+                    kernel_cache.write(key, REFUSED)
+                raise
         kernel_cache.write(key, plan.serialized())
         return plan
 
@@ -118,17 +134,20 @@ class ConvolutionGraph:
 
     def load(self, data: bytes, ordinal: int = 0) -> ConvolutionPlan:
         """A plan from `ConvolutionPlan.serialized`. Only for trusted data. Raises DeviceError."""
+        return self._loaded(data, ordinal, "")
+
+    def _loaded(self, data: bytes, ordinal: int, key: str) -> ConvolutionPlan:
         context = Context.of(ordinal)
         with context.current():
-            constants = self._graph(context)[1]
-            return ConvolutionPlan(load_plan(context, data, constants), self)
+            constants = _GraphBuilder(self).constants
+            return ConvolutionPlan(load_plan(context, data, constants), self, key)
 
     def _graph(self, context: Context | None) -> tuple[Descriptor, Mapping[int, float]]:
         """The finalised operation graph, and the numbers in it by uid."""
         builder = _GraphBuilder(self)
         graph = Descriptor(OPERATION_GRAPH)
         if context is not None:
-            graph.set("graph_handle", "handle", Handle.of(context).cudnn)
+            graph.set("graph_handle", "handle", Handle.of(context).address)
         graph.set("graph_operations", "descriptor", *builder.operations)
         return graph.finalize(), builder.constants
 
@@ -136,8 +155,10 @@ class ConvolutionGraph:
 class ConvolutionPlan:
     """A `ConvolutionGraph` compiled for one GPU; immutable, shared by contexts."""
 
-    def __init__(self, plan: ExecutionPlan, graph: ConvolutionGraph) -> None:
+    def __init__(self, plan: ExecutionPlan, graph: ConvolutionGraph, key: str = "") -> None:
         self._plan = plan
+        self.identity = key
+        """Under which the cache of kernels keeps it."""
         self._operands = len(graph.operands)
         self.workspace_bytes = plan.workspace_bytes
         """Scratch memory that `execute` needs."""
@@ -157,6 +178,10 @@ class ConvolutionPlan:
     def serialized(self) -> bytes:
         """What `ConvolutionGraph.load` reads: for this cuDNN version and kind of GPU."""
         return self._plan.serialized()
+
+    def stored(self, ordinal: int) -> tuple[str, bytes]:
+        """Key and payload in the cache of kernels."""
+        return self.identity, self.serialized()
 
 
 class _GraphBuilder:

@@ -6,16 +6,14 @@ Names and numbers are those of cudnn_graph.h (NVIDIA cuDNN 9 documentation, "Bac
 from __future__ import annotations
 
 import threading
-import weakref
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from cffi import FFI
 
 from ....errors import DeviceError
-from ..devices import Context, current_context
-from ..devices import unavailable_reason as no_gpu_reason
-from ..driver_calls import CudaError
+from ..bound_library import LibraryHandle, reason_without
+from ..devices import Context
 from ..libraries import library_path, text_of
 
 OLDEST = (9, 0, 0)
@@ -80,14 +78,7 @@ def _split(number: int) -> tuple[int, int, int]:
 @cache
 def unavailable_reason() -> str | None:
     """Why cuDNN cannot be used, with what to do; None when it can."""
-    reason = no_gpu_reason()
-    if reason is not None:
-        return reason
-    try:
-        library()
-    except DeviceError as error:
-        return str(error)
-    return None
+    return reason_without(library)
 
 
 def available() -> bool:
@@ -105,33 +96,21 @@ def check(status: int, doing: str) -> None:
         raise CudnnError(f"{doing}: cuDNN says {name}{f' ({said})' if said else ''}", status)
 
 
-class Handle:
-    """cuDNN on one GPU; get it by `Handle.of(context)`. `lock` is held from the choice of a
-    stream to the end of the call."""
+class Handle(LibraryHandle):
+    """cuDNN on one GPU. `lock` is held from the choice of a stream to the end of the call."""
 
-    _creating = threading.Lock()
+    name = "cuDNN"
 
     def __init__(self, context: Context) -> None:
         self.lock = threading.Lock()
+        super().__init__(context)
+
+    @staticmethod
+    def create(doing: str) -> Any:
         place = ffi.new("cudnnHandle_t *")
-        with context.current():
-            check(library().cudnnCreate(place), f"starting cuDNN on GPU {context.ordinal}")
-        self.cudnn = place[0]
-        weakref.finalize(self, _destroy, context.handle, self.cudnn).atexit = False
+        check(library().cudnnCreate(place), doing)
+        return place[0]
 
-    @classmethod
-    def of(cls, context: Context) -> Handle:
-        """The handle of this GPU, made at the first request."""
-        with cls._creating:
-            found = context.attachments.get("cudnn")
-            if found is None:
-                found = context.attachments["cudnn"] = cls(context)
-            return cast(Handle, found)
-
-
-def _destroy(context: Any, handle: Any) -> None:
-    try:
-        with current_context(context):
-            library().cudnnDestroy(handle)
-    except CudaError:  # after a fatal error nothing can be released
-        return
+    @staticmethod
+    def destroy(address: Any) -> None:
+        library().cudnnDestroy(address)

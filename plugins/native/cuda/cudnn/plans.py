@@ -93,12 +93,12 @@ class ExecutionPlan:
         handle = Handle.of(self._context)
         with handle.lock:
             check(
-                library().cudnnSetStream(handle.cudnn, ffi.cast("void *", stream)),
+                library().cudnnSetStream(handle.address, ffi.cast("void *", stream)),
                 "choosing a stream",
             )
             check(
                 library().cudnnBackendExecute(
-                    handle.cudnn, self._descriptor.cudnn, pack.cudnn
+                    handle.address, self._descriptor.cudnn, pack.cudnn
                 ),
                 "launching a plan",
             )
@@ -123,7 +123,7 @@ def build_plan(
     if choices:
         config.set("config_knobs", "descriptor", *choices)
     config.finalize()
-    plan = Descriptor(PLAN, context).set("plan_handle", "handle", Handle.of(context).cudnn)
+    plan = Descriptor(PLAN, context).set("plan_handle", "handle", Handle.of(context).address)
     plan.set("plan_config", "descriptor", config)
     with context.current():
         return ExecutionPlan(context, plan.finalize(), constants)
@@ -132,7 +132,7 @@ def build_plan(
 def load_plan(context: Context, data: bytes, constants: Mapping[int, float]) -> ExecutionPlan:
     """A plan from `serialized`. It contains machine code: only for trusted data. Raises
     DeviceError when it is of another cuDNN or GPU, or damaged."""
-    plan = Descriptor(PLAN, context).set("plan_handle", "handle", Handle.of(context).cudnn)
+    plan = Descriptor(PLAN, context).set("plan_handle", "handle", Handle.of(context).address)
     plan.set_text("plan_json", data)
     with context.current():
         return ExecutionPlan(context, plan.finalize(), constants)

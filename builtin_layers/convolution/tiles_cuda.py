@@ -1,0 +1,265 @@
+"""Convolution of channels-last 16-bit floats by our own CUDA kernel on the tensor cores, for the
+few tiles of small batches above all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from ...plugins import Array, DataType, Format, Stream, Tactic, TensorView
+from ...plugins.native.cuda import CudaKernel, available, device_properties
+from ...plugins.native.cuda.architectures import best_for
+from ...plugins.native.cuda.devices import DeviceProperties
+from ...plugins.native.cuda.epilogue import EpilogueSource
+from ...plugins.native.cuda.headers import divisors
+from ..kernels_cuda import ACCESS_BYTES, kernel, pack_width, stored
+from .direct_cuda import DirectConvolution, epilogue_of, fuses
+from .problem import Candidate, ConvolutionProblem, constant_weights
+
+PREFIX = "cuda:tiles:"
+
+GROUP = 8
+"""Channels that a thread copies or stores at a time."""
+
+TYPES = (DataType.FLOAT16, DataType.BFLOAT16)
+
+ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+WITH_CLUSTERS = ("sm_90", "sm_100", "sm_120")
+
+FILE = "convolution/tiles.cu"
+LAYOUT = "TTTiiii6I2i7i4q4q"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How a block computes: points, output channels, elements of a piece, warps along each of
+    them, pieces in the ring, and blocks that share a sum."""
+
+    points: int
+    outputs: int
+    piece: int
+    warps: tuple[int, int, int]
+    stages: int
+    split: int = 1
+
+    @property
+    def name(self) -> str:
+        """Such as 64x32x64-2x2x1-4 and, of two blocks, 64x32x64-2x2x1-4-2."""
+        sizes = f"{self.points}x{self.outputs}x{self.piece}"
+        warps = "x".join(map(str, self.warps))
+        return f"{sizes}-{warps}-{self.stages}" + (f"-{self.split}" if self.split > 1 else "")
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return 32 * prod(self.warps)
+
+    @property
+    def shared_bytes(self) -> int:
+        """Of the ring, and of the sums that lie there when it is done."""
+        ring = self.stages * (self.points + self.outputs) * self.piece * 2
+        return max(ring, self.warps[2] * self.points * (self.outputs + GROUP) * 4)
+
+    @staticmethod
+    def named(name: str) -> Tile | None:
+        """The tile of this name; None where it is none."""
+        try:
+            sizes, warps, stages, *split = name.split("-")
+            points, outputs, piece = map(int, sizes.split("x"))
+            across, along, deep = map(int, warps.split("x"))
+            made = Tile(
+                points, outputs, piece, (across, along, deep), int(stages),
+                *map(int, split),
+            )  # fmt: skip
+        except (ValueError, TypeError):
+            return None
+        return made
+
+
+TILES = (
+    Tile(16, 32, 64, (1, 1, 4), 4),
+    Tile(32, 32, 64, (2, 1, 2), 4),
+    Tile(32, 64, 64, (1, 2, 2), 4),
+    Tile(64, 32, 64, (2, 1, 2), 4),
+    Tile(64, 64, 64, (2, 2, 1), 4),
+    Tile(64, 64, 64, (2, 2, 2), 4),
+    Tile(128, 64, 64, (4, 2, 1), 3),
+    Tile(128, 128, 32, (2, 4, 1), 4),
+)
+
+
+SPLITS = (1, 2, 4, 8)
+
+MOST_TILES = 8
+"""Tiles that are offered."""
+
+SHARED_MEMORY, MOST_THREADS = 227 << 10, 1536
+"""What guesses are made for: a multiprocessor of this size."""
+
+PIECE_LATENCY, PRODUCTS_PER_CYCLE, BYTES_PER_CYCLE = 1600, 1100, 40
+"""Cycles until a piece has come, products and bytes of a multiprocessor in one cycle."""
+
+BLOCK_CYCLES, SUMS_PER_CYCLE, CLUSTER_CYCLES = 1500, 16, 1800
+"""Cycles of a block beside its pieces, sums that a multiprocessor stores in one cycle, and what
+sharing them costs."""
+
+
+class TileConvolution(Candidate):
+    """The loops of tiles.cu."""
+
+    def __init__(self, problem: ConvolutionProblem, tile: Tile) -> None:
+        self._problem = problem
+        self._tile = tile
+        first = frozenset({0})
+        self.tactic = Tactic(PREFIX + tile.name, strided_inputs=first, strided_outputs=first)
+
+    def record(
+        self,
+        stream: Stream,
+        inputs: Sequence[TensorView],
+        output: TensorView,
+        workspace: TensorView | None,
+    ) -> None:
+        problem, tile, source = self._problem, self._tile, inputs[0]
+        if 0 in output.shape:
+            return
+        if source.offset % ACCESS_BYTES:  # a slice that begins where no access may
+            DirectConvolution(problem).record(stream, inputs, output, workspace)
+            return
+        fused = epilogue_of(problem, GROUP, inputs)
+        packed = pack_width(1, (output.desc, output.offset)) >= GROUP
+        value, dtype = constant_weights(problem.weights), source.dtype
+        weights = stream.store.pack(
+            ("cuda weights", inputs[1].digest, dtype.value, Format.CHANNELS_LAST.value),
+            lambda: pack(value, dtype),
+        )
+        window = problem.window
+        images, outputs, rows, columns = output.shape
+        points = images * rows * columns
+        stream.launch_grid(
+            self._kernel(fused, packed),
+            (-(-points // tile.points), -(-outputs // tile.outputs), tile.split), (tile.threads,),
+            source, weights, output, points, source.shape[1], outputs, prod(window.kernel),
+            divisors((columns, rows)), source.shape[2:],
+            (window.kernel[1], *window.strides, *window.dilations, *window.before),
+            source.desc.element_strides, output.desc.element_strides, *fused.arguments(inputs),
+            shared_bytes=tile.shared_bytes,
+        )  # fmt: skip
+
+    def compilation(self) -> CudaKernel:
+        """What is launched where tensors begin as they should."""
+        problem = self._problem
+        packed = pack_width(1, (problem.output, 0)) >= GROUP
+        return self._kernel(epilogue_of(problem, GROUP), packed)
+
+    def _kernel(self, fused: EpilogueSource, packed: bool) -> CudaKernel:
+        tile, window = self._tile, self._problem.window
+        numbers = [tile.points, tile.outputs, tile.piece, *tile.warps, tile.stages]
+        if tile.split > 1:
+            numbers.append(tile.split)
+        is_point = prod(window.kernel) == 1 and not any(window.before + window.after)
+        flags = ["true" if flag else "false" for flag in (is_point, packed)]
+        function = (
+            f"convolution_tiles{'_split' if tile.split > 1 else ''}"
+            f"<{stored(self._problem.source.dtype)}, {', '.join(map(str, [*numbers, *flags]))}>"
+        )
+        return kernel(
+            FILE, function, LAYOUT + fused.layout, fused.header,
+            WITH_CLUSTERS if tile.split > 1 else ARCHITECTURES,
+        )  # fmt: skip
+
+
+def compilations(problem: ConvolutionProblem, tactics: Sequence[str]) -> list[object]:
+    """The kernels of tactics of these names."""
+    found = (candidate for name in tactics for candidate in candidates(problem, name))
+    return [candidate.compilation() for candidate in found]
+
+
+def candidates(
+    problem: ConvolutionProblem, tactic: str | None = None
+) -> Iterator[TileConvolution]:
+    """The way with the tactic's name; without one all that might be fast, a good guess first."""
+    if (tactic is not None and not tactic.startswith(PREFIX)) or not _fits(problem):
+        return
+    if not fuses(problem, GROUP):
+        return
+    if tactic is not None:
+        tile = Tile.named(tactic.removeprefix(PREFIX))
+        if tile is not None:
+            yield TileConvolution(problem, tile)
+        return
+    for tile in promising(problem):
+        yield TileConvolution(problem, tile)
+
+
+def promising(problem: ConvolutionProblem) -> list[Tile]:
+    """The tiles that might be the fastest on the first GPU, the best guess first; none without
+    a GPU that has the instructions."""
+    gpu = _first_gpu()
+    if gpu is None or best_for(ARCHITECTURES, gpu.architecture) is None:
+        return []
+    splits = SPLITS if best_for(WITH_CLUSTERS, gpu.architecture) else (1,)
+    output = problem.output.sizes
+    sizes = (output[0] * prod(output[2:]), output[1], prod(problem.weights.sizes[1:]))
+    found = [
+        replace(tile, split=split)
+        for tile in TILES
+        for split in splits
+        if tile.shared_bytes <= gpu.shared_bytes_per_block
+        and (split == 1 or _is_worth_splitting(tile, *sizes, split, gpu.multiprocessors))
+    ]
+    return sorted(found, key=lambda tile: _cycles(tile, *sizes, gpu.multiprocessors))[:MOST_TILES]
+
+
+@cache
+def _first_gpu() -> DeviceProperties | None:
+    return device_properties(0) if available() else None
+
+
+def _is_worth_splitting(
+    tile: Tile, points: int, outputs: int, depth: int, split: int, multiprocessors: int
+) -> bool:
+    blocks = -(-points // tile.points) * -(-outputs // tile.outputs)
+    return blocks * split <= 2 * multiprocessors and -(-depth // tile.piece) >= 2 * split
+
+
+def _cycles(tile: Tile, points: int, outputs: int, depth: int, multiprocessors: int) -> float:
+    """About how long it takes."""
+    blocks = -(-points // tile.points) * -(-outputs // tile.outputs) * tile.split
+    fit = min(SHARED_MEMORY // tile.shared_bytes, MOST_THREADS // tile.threads)
+    together = min(fit, -(-blocks // multiprocessors))
+    waves = -(-blocks // (multiprocessors * together))
+    pieces = -(-depth // (tile.piece * tile.split))
+    area = tile.points * tile.outputs
+    piece = max(
+        PIECE_LATENCY / tile.stages,
+        together * area * tile.piece / PRODUCTS_PER_CYCLE,
+        together * (tile.points + tile.outputs) * tile.piece * 2 / BYTES_PER_CYCLE,
+    )
+    last = together * area / SUMS_PER_CYCLE
+    return waves * (BLOCK_CYCLES + pieces * piece + last) + (tile.split > 1) * CLUSTER_CYCLES
+
+
+def pack(weights: Array, dtype: DataType) -> Array:
+    """[M, C, kernel...] -> [M, kernel..., C] in a type."""
+    return np.ascontiguousarray(np.moveaxis(weights, 1, -1).astype(dtype.numpy))
+
+
+def _fits(problem: ConvolutionProblem) -> bool:
+    source, weights, output = problem.source, problem.weights, problem.output
+    return (
+        source.dtype is output.dtype
+        and source.dtype in TYPES
+        and weights.dtype in (*TYPES, DataType.FLOAT32)
+        and not any(desc.quantization for desc in (source, weights, output))
+        and weights.is_constant
+        and problem.groups == 1
+        and source.rank == 4
+        and problem.has_formats(Format.CHANNELS_LAST, Format.CHANNELS_LAST)
+        and 0 not in (*source.sizes, *weights.sizes)
+        and pack_width(1, (source, 0)) == GROUP
+    )
