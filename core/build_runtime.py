@@ -5,14 +5,24 @@ from pathlib import Path
 from cffi import FFI
 
 # cffi_modules runs this file from the repository's root, to which sources must be relative.
-FOLDER = "core/devices/cpu"
-HEADERS = ("runner", "control_flow", "host_callback", "checksum")
-HERE = Path(__file__).resolve().parent / "devices" / "cpu"
+FOLDERS = ("core/devices/cpu", "core/devices/cuda")
+HEADERS = ("runner", "control_flow", "host_callback", "checksum", "host_copies")
+DEVICES = Path(__file__).resolve().parent / "devices"
+
+
+def files(pattern: str) -> list[str]:
+    """Paths of all folders' files, from the repository's root."""
+    return [
+        f"{folder}/{path.name}"
+        for folder in FOLDERS
+        for path in sorted((DEVICES / Path(folder).name).glob(pattern))
+    ]
 
 
 def declarations(header: str) -> str:
     """A header without its preprocessor lines, as cffi wants it."""
-    lines = (HERE / header).read_text(encoding="utf-8").splitlines()
+    (path,) = DEVICES.glob(f"*/{header}")
+    lines = path.read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith("#"))
 
 
@@ -40,14 +50,15 @@ typedef struct plugrt_ref {
     + declarations("command_list.h")
     + declarations("runner.h")
     + declarations("control_flow.h")
+    + declarations("host_copies.h")
     + 'extern "Python" int plugrt_call_python(void *handle, const plugrt_call *call);'
 )
 ffibuilder.set_source(
     "plugrt.core._runtime",
     "".join(f'#include "{name}.h"\n' for name in HEADERS),
-    sources=[f"{FOLDER}/{path.name}" for path in sorted(HERE.glob("*.c"))],
-    depends=[f"{FOLDER}/{path.name}" for path in sorted(HERE.glob("*.h"))],
-    include_dirs=[FOLDER, "plugins/native"],
+    sources=files("*.c"),
+    depends=files("*.h"),
+    include_dirs=[*FOLDERS, "plugins/native"],
     libraries=["m"],
     # -fopenmp shares libgomp, hence its threads, with oneDNN and the kernels.
     extra_compile_args=["-std=gnu11", "-O2", "-fopenmp", "-Wall", "-Wextra"],

@@ -10,6 +10,7 @@ from ... import plugins
 from ...plugins import DataType, DevicePlugin, PlugrtError, ShapeError
 from ..devices.cpu import release_team
 from ..devices.opening import device_named
+from ..devices.target import Target
 from ..engine.engine import Engine
 from ..engine.plan import EngineInfo
 from ..explanation import Explanation, Note
@@ -19,6 +20,7 @@ from ..graph.concrete_shapes import check_shapes
 from ..passes.copying import copy_network
 from ..passes.fuse import fuse_epilogues
 from ..passes.fusion_timing import FusionTiming
+from ..passes.hosting import bodies_of, without_kernels
 from ..passes.patching import remove_dead_layers
 from ..passes.precision import keep_float, lower_precision
 from ..passes.simplify import simplify
@@ -28,6 +30,7 @@ from ..tuning.timer import Timer
 from .alternatives import apply_alternatives
 from .config import BuilderConfig
 from .finish import Finisher
+from .lanes import choose_lanes
 from .measuring import finish_tuning, network_timer, open_timing_cache
 from .network_timer import NetworkTimer
 from .profiles import SizeProfile, concrete_shape, size_profile
@@ -51,7 +54,7 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     target = config.target
     formats = list(device.formats())
     profile = size_profile(network, config)
-    report: list[str] = []
+    report: list[str] = [*device.notes()]
     cache = open_timing_cache(config, device.fingerprint(), report.append)
     others = other_sizes(network, profile)
     storages = storages_for(config.precision, device, report.append)
@@ -63,13 +66,16 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
     def plan(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
         if config.fusion:
             timing = None
-            if target.is_host:  # on a GPU a pass over memory costs more than it can gain
+            # On a GPU a pass over memory costs more than it can gain, as a rule.
+            if target.is_host or timer.is_thorough:
                 timing = FusionTiming(
                     timer, storages, profile.concretise, target, part.registry, limits_of(config)
                 )
             fuse_epilogues(part, formats, profile.concretise, target, tell, others, timing)
-        if config.precision in ("int8", "best"):
-            lower_precision(part, formats, profile.concretise, target, tell)
+        if config.eight_bits is not None:
+            lower_precision(
+                part, formats, profile.concretise, target, tell, kind=config.eight_bits
+            )
         else:
             keep_float(part)
         remove_dead_layers(part)
@@ -79,7 +85,7 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         return finisher.finish(part)
 
     def choose(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
-        if config.fusion and target.is_host and not timer.knows_nothing:
+        if config.fusion and not timer.knows_nothing:
             measure = NetworkTimer(
                 lambda part: plan(part, lambda line: None), timer, target, profile.concretise
             )
@@ -88,9 +94,6 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
 
     working, planned, notes = _settled(simplified, choose, timer)
     report += notes
-    tuning = finish_tuning(config, timer, cache, report.append)
-    release_team()
-    tell_of_host_layers(planned, report.append)
     info = EngineInfo(
         fingerprint=dict(device.fingerprint()),
         threads=config.threads,
@@ -99,10 +102,20 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         api_version=plugins.API_VERSION,
         metadata=_metadata(network),
     )
-    explanation = Explanation.of(working, report, tuning)
-    return Engine(
-        planned, info, report=report, explanation=explanation, session=device.open()
-    )
+    session = device.open()
+    try:
+        engine = Engine(planned, info, session=session)
+        choose_lanes(
+            planned, session, timer, config.threads, profile.optimum, profile.concretise,
+            report.append,
+        )  # fmt: skip
+    finally:  # what was measured is not lost
+        tuning = finish_tuning(config, timer, cache, report.append)
+    release_team()
+    tell_of_host_layers(planned, target, report.append)
+    engine.report = tuple(report)
+    engine.explanation = Explanation.of(working, report, tuning)
+    return engine
 
 
 def _settled(
@@ -144,14 +157,23 @@ def storages_for(
     return [Storage(layout, dtype) for dtype in types for layout in device.formats()]
 
 
-def tell_of_host_layers(planned: PlannedNetwork, report: Callable[[str], None]) -> None:
-    """Report every layer that runs beside the device, in bodies too."""
-    for body in planned.bodies.values():
-        tell_of_host_layers(body, report)
+def tell_of_host_layers(
+    planned: PlannedNetwork, target: Target, report: Callable[[str], None]
+) -> None:
+    """Report every layer that runs beside the device, in bodies too; a layer whose body cannot
+    run on the device, in place of what is inside."""
     for layer in planned.network.layers:
+        bodies = [planned.body(body) for body in bodies_of(layer)]
         if layer.on_host:
-            text = f"runs on the host: {layer.plugin.type} has no kernels for this device"
+            lacking = layer.plugin.type
+            if bodies:
+                inside = sorted({plugin.type for plugin in without_kernels(layer, target)})
+                lacking = f"{', '.join(inside) or 'a layer'} in its body"
+            text = f"runs on the host: {lacking} has no kernels for this device"
             report(Note(layer.name, "on the host", text))
+        else:
+            for body in bodies:
+                tell_of_host_layers(body, target, report)
 
 
 def _metadata(network: Network) -> dict[str, str]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
-from ...plugins import PlugrtError, ShapeError
+from ...plugins import DataType, PlugrtError, ShapeError
 from ..devices.opening import parse_device
 from ..devices.target import Target
 from ..tuning.progress import Progress
 from ..tuning.timing_cache import TimingCache
 
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8", "best")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16", "int8", "fp8", "best")
 TUNING = ("fast", "full", "off")
 MEMORY = ("normal", "low")
 
@@ -37,8 +37,8 @@ class BuilderConfig:
     `precision`: fp32 keeps every float in 32 bits; tf32 lets GPUs round the inputs of products
     to 10 bits; bf16 and fp16 use 16 bits for the layers
     that get faster, conversions counted, where the device computes with them; int8 stores
-    tensors that have a scale (`tensor.set_quantization`) in 8 bits where layers can; best
-    allows all of these.
+    tensors that have a scale (`tensor.set_quantization`) in 8 bits where layers can; fp8 does so
+    in float8_e4m3fn, for which GPUs have layers; best allows all of these but fp8.
     `max_workspace_size`: bytes of scratch memory one layer may use; None means any.
     `memory`: low leaves out ways to run whose packed weights are larger than the network's
     own, as Winograd's are, where a layer has others.
@@ -67,6 +67,12 @@ class BuilderConfig:
     progress: Callable[[Progress], None] | None = None
     fusion: bool = True
     timing_cache: Union[TimingCache, Path, str, None] = None  # noqa: UP007
+
+    @property
+    def eight_bits(self) -> DataType | None:
+        """How tensors that have a scale may be stored: INT8 (or UINT8), or an 8-bit float."""
+        stored = {"int8": DataType.INT8, "best": DataType.INT8, "fp8": DataType.FLOAT8_E4M3FN}
+        return stored.get(self.precision)
 
     @property
     def target(self) -> Target:

@@ -12,13 +12,15 @@ from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from ..graph.concrete_shapes import check_shapes
 from ..graph.naming import naming_layer
-from ..passes.copying import copy_network, graph_attributes
+from ..passes.copying import copy_network
+from ..passes.hosting import bodies_of, runs_on_host
 from ..runtime.planned import PlannedNetwork
 from ..runtime.recorder import is_barrier
 from ..tuning.assignment import Assignment, Choice, Option
 from ..tuning.candidates import Candidate, Limits
 from ..tuning.narrow_constants import NarrowConstants
 from ..tuning.timer import Timer
+from ..tuning.timing_cache import TimingCache
 from .choice_notes import chosen_note
 from .conversions import Conversions, declared_places
 from .finalists import Finalists
@@ -46,10 +48,9 @@ class Finisher:
     def finish(self, network: Network, is_body: bool = False) -> PlannedNetwork:
         """Decide everything for one network, in place."""
         bodies = {
-            id(body): self.finish(body, is_body=True)
-            for layer in network.layers
-            for body in graph_attributes(layer.plugin).values()
-        }
+            id(body): planned for layer in network.layers
+            for body, planned in self._finish_bodies(layer)
+        }  # fmt: skip
         sizes = self._all_sizes(network)
         if is_body:
             self._check_body(network, sizes)
@@ -68,6 +69,39 @@ class Finisher:
         return self._complete(
             network, choice, assignment.accumulating, assignment.constants, bodies, self._report
         )
+
+    def _finish_bodies(self, layer: Layer) -> list[tuple[Network, PlannedNetwork]]:
+        bodies = bodies_of(layer)
+        if bodies and not self._target.is_host and (
+            runs_on_host(layer, self._target) or any(map(self._leaves_device, bodies))
+        ):
+            layer.on_host = True
+        if not layer.on_host:
+            return [(body, self.finish(body, is_body=True)) for body in bodies]
+        return [(body, self._on_host(body)) for body in bodies]
+
+    def _leaves_device(self, body: Network) -> bool:
+        """Whether a layer has kernels for the device, but none for what it is given."""
+        trial = Finisher(
+            self._storages, self._profile, self._target, self._timer, self._limits,
+            lambda line: None, self._others,
+        )  # fmt: skip
+        planned = trial.finish(copy_network(body), is_body=True)
+        return any(layer.on_host for layer in planned.network.layers)
+
+    def _on_host(self, body: Network) -> PlannedNetwork:
+        """A body by rules for the CPU, in the types and the order of arrays."""
+        timer = Timer(TimingCache({}), self._target.threads, body.registry, None)
+        finisher = Finisher(
+            [Storage()], self._profile, self._target.host, timer, self._limits, self._report,
+            self._others,
+        )  # fmt: skip
+        for layer in body.layers:
+            layer.on_host = True
+        planned = finisher.finish(body, is_body=True)
+        for layer in body.layers:  # those that were added, too
+            layer.on_host = True
+        return planned
 
     def _complete(
         self, network: Network, choice: Choice, accumulating: Mapping[Layer, list[Candidate]],
@@ -102,7 +136,8 @@ class Finisher:
             for tensor in network.inputs
         }
         return Finalists(
-            assignment, self._timer, complete, inputs, self._target, self._report
+            assignment, self._timer, complete, inputs, self._profile.optimum, self._target,
+            self._report,
         )
 
     @staticmethod

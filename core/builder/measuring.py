@@ -42,7 +42,7 @@ def network_timer(
 ) -> Timer:  # fmt: skip
     """A timer for layers of this network, whose weights tell where they will be read from."""
     narrowest = min(storage.floats.itemsize for storage in storages)
-    if config.precision in ("int8", "best"):
+    if config.eight_bits is not None:
         narrowest = 1
     touched = sum(
         tensor.value.size * min(tensor.dtype.itemsize, narrowest)

@@ -52,6 +52,8 @@ class NetworkTimer:
         None where one of them cannot be planned or run by itself, where nothing may be
         measured, and when the time for it is over.
         """
+        if any(not self._target.has_kernels_for(layer.plugin) for layer in proposed.layers):
+            return None  # the host would run it, which is slower than any form of the device's
         try:
             planned = [self._plan(network) for network in (present, proposed)]
             keys = [self._key(one) for one in planned]
@@ -107,6 +109,9 @@ class NetworkTimer:
         """A function that runs the network once, as a part of the whole one, and returns
         seconds."""
         engine = stack.enter_context(engine_on(self._target, planned))
+        watch = engine.stopwatch({}, self._timer.sample)
+        if watch is not None:
+            return watch
         context = stack.enter_context(engine.create_context())
         feeds = {
             tensor.name: self._timer.sample(

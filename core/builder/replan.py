@@ -23,8 +23,12 @@ from ..runtime.planned import PlannedNetwork
 from .build import limits_of, other_sizes, storages_for, tell_of_host_layers
 from .config import PRECISIONS, BuilderConfig
 from .finish import Finisher
+from .lanes import choose_lanes
 from .measuring import finish_tuning, network_timer, open_timing_cache
 from .profiles import SizeProfile
+
+UNMIXED = ("fp32", "tf32", "int8", "fp8")
+"""Precisions whose builds store no float in 16 bits."""
 
 
 class Replanned(NamedTuple):
@@ -52,8 +56,12 @@ def retune(
     """
     registry = Registry.of(plugins)
     planned, info = read_plan(_content(plan), registry)
-    made = replan(planned, info, config or config_like(info, info.device))
-    return Engine(made.planned, made.info, made.report, made.explanation, session=made.session)
+    work = _Replanning(planned, info, config or config_like(info, info.device))
+    engine = Engine(work.planned, work.info, session=work.session)
+    work.choose_lanes()
+    made = work.finish()
+    engine.report, engine.explanation = tuple(made.report), made.explanation
+    return engine
 
 
 def _content(plan: PlanSource) -> bytes:
@@ -67,7 +75,7 @@ def _content(plan: PlanSource) -> bytes:
 
 def replan_by_rules(planned: PlannedNetwork, info: EngineInfo, device: str) -> Replanned:
     """What a plan runs with where its own choices are not possible. Changes `planned`."""
-    return replan(planned, info, config_like(info, device, tune="off"))
+    return _Replanning(planned, info, config_like(info, device, tune="off")).finish()
 
 
 def config_like(info: EngineInfo, device: str, tune: str = "fast") -> BuilderConfig:
@@ -76,37 +84,58 @@ def config_like(info: EngineInfo, device: str, tune: str = "fast") -> BuilderCon
     return BuilderConfig(device=device, precision=precision, threads=info.threads, tune=tune)
 
 
-def replan(planned: PlannedNetwork, info: EngineInfo, config: BuilderConfig) -> Replanned:
-    """Decide for a network from a plan as the end of a build does. Changes `planned`."""
-    network = planned.network
-    make_portable(network, narrowed=info.precision not in ("fp32", "tf32", "int8"))
-    device = device_named(config.device, network.registry)
-    device.check()
-    target = config.target
-    report: list[str] = []
-    profile = _profile(network, info)
-    storages = storages_for(config.precision, device, report.append)
-    if config.precision in ("int8", "best"):
-        formats = list(device.formats())
-        lower_precision(network, formats, profile.concretise, target, report.append)
-    else:
-        keep_float(network)
-    cache = open_timing_cache(config, device.fingerprint(), report.append)
-    bench = device.tuning_bench(network.registry, config.threads)
-    timer = network_timer(config, network, cache, storages, bench, report.append)
-    finisher = Finisher(
-        storages, profile, target, timer, limits_of(config), report.append,
-        other_sizes(network, profile),
-    )  # fmt: skip
-    made = finisher.finish(network)
-    tuning = finish_tuning(config, timer, cache, report.append)
-    release_team()
-    tell_of_host_layers(made, report.append)
-    here = replace(
-        info, fingerprint=dict(device.fingerprint()), threads=config.threads,
-        precision=config.precision, api_version=API_VERSION, plugrt_version=installed_version(),
-    )  # fmt: skip
-    return Replanned(made, here, report, Explanation.of(network, report, tuning), device.open())
+class _Replanning:
+    """Decides for a network from a plan as the end of a build does. Changes `planned`."""
+
+    def __init__(
+        self, planned: PlannedNetwork, info: EngineInfo, config: BuilderConfig
+    ) -> None:
+        network = planned.network
+        make_portable(network, narrowed=info.precision not in UNMIXED)
+        device = device_named(config.device, network.registry)
+        device.check()
+        self._config = config
+        self._target = target = config.target
+        self._report: list[str] = []
+        report = self._report.append
+        self._profile = profile = _profile(network, info)
+        storages = storages_for(config.precision, device, report)
+        if config.eight_bits is not None:
+            formats = list(device.formats())
+            lower_precision(
+                network, formats, profile.concretise, target, report, kind=config.eight_bits
+            )
+        else:
+            keep_float(network)
+        fingerprint = dict(device.fingerprint())
+        self._cache = open_timing_cache(config, fingerprint, report)
+        bench = device.tuning_bench(network.registry, config.threads)
+        self._timer = network_timer(config, network, self._cache, storages, bench, report)
+        finisher = Finisher(
+            storages, profile, target, self._timer, limits_of(config), report,
+            other_sizes(network, profile),
+        )  # fmt: skip
+        self.planned = finisher.finish(network)
+        self.info = replace(
+            info, fingerprint=fingerprint, threads=config.threads, precision=config.precision,
+            api_version=API_VERSION, plugrt_version=installed_version(),
+        )  # fmt: skip
+        self.session = device.open()
+
+    def choose_lanes(self) -> None:
+        """Measure what only whole inferences can tell, once the layers are initialised."""
+        choose_lanes(
+            self.planned, self.session, self._timer, self._config.threads, self._profile.optimum,
+            self._profile.concretise, self._report.append,
+        )  # fmt: skip
+
+    def finish(self) -> Replanned:
+        """Keep the times, and tell what was decided."""
+        tuning = finish_tuning(self._config, self._timer, self._cache, self._report.append)
+        release_team()
+        tell_of_host_layers(self.planned, self._target, self._report.append)
+        explanation = Explanation.of(self.planned.network, self._report, tuning)
+        return Replanned(self.planned, self.info, self._report, explanation, self.session)
 
 
 def _profile(network: Network, info: EngineInfo) -> SizeProfile:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...plugins import Graph, LayerPlugin, Recording, Slots, Stream, TensorView
+
+if TYPE_CHECKING:
+    from ..graph import Layer
+    from ..memory import MemoryPlan
+    from ..runtime.planned import PlannedNetwork
 
 
 class RecorderStream(Stream):
@@ -16,8 +21,12 @@ class RecorderStream(Stream):
     slots: Any
 
     @abstractmethod
-    def begin_layer(self, name: str) -> None:
-        """Attribute what follows to a layer."""
+    def begin_layer(self, name: str, after: Sequence[int] | None = None) -> None:
+        """Attribute what follows to a layer.
+
+        `after`: the earlier ones of the recording's layers, counted from 0, that it must wait
+        for; None for all. A device that runs one at a time need not look at it.
+        """
 
     def record_on_host(
         self, plugin: LayerPlugin, inputs: Sequence[TensorView | None],
@@ -46,6 +55,14 @@ class Recorder(ABC):
 
     packed: Any
     """The PackedWeights that layers on the host share."""
+
+    def lanes(self, planned: PlannedNetwork, plan: MemoryPlan) -> int:
+        """How many layers may run beside each other; `plan` is what memory they need otherwise."""
+        return 1
+
+    def runs_alone(self, layer: Layer) -> bool:
+        """Whether no other layer may run beside this one."""
+        return False
 
     @abstractmethod
     def slots(self) -> Slots:

@@ -29,7 +29,7 @@ from .plain import one_line
 MAXIMUM_VALUE = 65536
 """Elements of a tensor whose contents shape arithmetic may follow."""
 
-EIGHT_BITS = (DataType.INT8, DataType.UINT8)
+EIGHT_BITS = (DataType.INT8, DataType.UINT8, DataType.FLOAT8_E4M3FN)
 NARROW_FLOATS = (DataType.FLOAT16, DataType.BFLOAT16)
 
 

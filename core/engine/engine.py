@@ -59,8 +59,13 @@ class Engine:
     # ---- plans ----------------------------------------------------------------------------
 
     def to_bytes(self) -> bytes:
-        """The plan: everything needed to run, plug-in state inside."""
-        return write_plan(self.planned, self.info)
+        """The plan: everything needed to run, plug-in state inside. For a GPU also the machine
+        code that was compiled; an engine that nobody has run is run once for it, on zeros."""
+        code: Mapping[str, bytes] = {}
+        if not self._closed:
+            sizes = {name: best for name, (_, best, _) in self.info.profiles.items()}
+            code = self._session.compiled_code(self.planned, self.info.threads, sizes)
+        return write_plan(self.planned, self.info, code)
 
     def save(self, path: PathLike) -> None:
         """Write the plan beside its place and rename it, so that no half file is ever seen."""
@@ -68,20 +73,24 @@ class Engine:
 
     @classmethod
     def from_bytes(
-        cls, data: bytes, registry: Registry | None = None, *, device: str | None = None
-    ) -> Engine:
+        cls, data: bytes, registry: Registry | None = None, *, device: str | None = None,
+        trusted: bool = False,
+    ) -> Engine:  # fmt: skip
         """Load a plan from memory; see `load`."""
         view = memoryview(data)
-        return cls._from_view(view, registry, device, PlanSource(view))
+        return cls._from_view(view, registry, device, trusted, PlanSource(view))
 
     @classmethod
     def load(
-        cls, path: PathLike, registry: Registry | None = None, *, device: str | None = None
-    ) -> Engine:
+        cls, path: PathLike, registry: Registry | None = None, *, device: str | None = None,
+        trusted: bool = False,
+    ) -> Engine:  # fmt: skip
         """Load a plan file; weights stay memory-mapped, and those that were packed leave memory.
 
         `device` is where it shall run, such as "cpu" or "cuda:1"; by default the kind of device
         that the plan is for, or the CPU with a warning where there is none.
+        `trusted` runs the machine code for GPUs that the plan carries, where it fits this GPU and
+        its libraries, rather than compile it anew: for files whose author's programs you would run.
         A plan from another machine runs with a warning; where its formats, types or tactics are
         not possible here, rules choose others. `plugrt.retune` measures. Raises PlanError for a
         damaged or newer file, and for plug-ins that are not installed, naming their
@@ -98,7 +107,7 @@ class Engine:
         view = memoryview(mapped)
         try:
             return cls._from_view(
-                view, registry, device, PlanSource(view, state),
+                view, registry, device, trusted, PlanSource(view, state),
                 lambda: mapped.madvise(mmap.MADV_DONTNEED),
             )
         except PlanError as error:
@@ -106,11 +115,11 @@ class Engine:
 
     @classmethod
     def _from_view(
-        cls, view: memoryview, registry: Registry | None, device: str | None, source: PlanSource,
-        release: Callable[[], None] = lambda: None,
+        cls, view: memoryview, registry: Registry | None, device: str | None, trusted: bool,
+        source: PlanSource, release: Callable[[], None] = lambda: None,
     ) -> Engine:  # fmt: skip
         registry = registry if registry is not None else Registry.default()
-        found = load_plan(view, registry, device, source, release)
+        found = load_plan(view, registry, device, source, release, trusted)
         for text in found.warnings:
             warnings.warn(text, RuntimeWarning, stacklevel=3)
         return cls(found.planned, found.info, found.report, found.explanation, found.session)
@@ -144,6 +153,13 @@ class Engine:
             spin_seconds=spin_seconds,
         )
         return made
+
+    def stopwatch(
+        self, sizes: Mapping[str, int], sample: Callable[[TensorDesc], Array]
+    ) -> Callable[[], float] | None:
+        """What runs the network once by the device's own clock, and returns seconds; None where the
+        device has none. `sizes` are those of its inputs' symbols, `sample` makes contents."""
+        return self._session.stopwatch(self.planned, self.info.threads, sizes, 1, sample)
 
     @property
     def device(self) -> str:

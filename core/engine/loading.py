@@ -16,7 +16,7 @@ from ..runtime.packed_cache import PackedCache
 from ..runtime.plan_source import PlanSource
 from ..runtime.planned import PlannedNetwork
 from .late_checks import LateChecks
-from .plan import EngineInfo, read_plan, revalidate_tactics
+from .plan import EngineInfo, read_code, read_plan, revalidate_tactics
 
 LEAST_BYTES = 4 << 20
 """Smaller plans are packed sooner than anything is looked up."""
@@ -36,9 +36,10 @@ class LoadedPlan:
 
 def load_plan(
     data: memoryview, registry: Registry, device: str | None, source: PlanSource,
-    release: Callable[[], None],
+    release: Callable[[], None], trusted: bool = False,
 ) -> LoadedPlan:  # fmt: skip
-    """Read a plan, and see that its choices are possible here, or make others.
+    """Read a plan, and see that its choices are possible here, or make others. Of a `trusted` one
+    the device gets the machine code too.
 
     Raises PlanError and DeviceError like `Engine.load`. Whatever a damaged plan leads to, its
     checksums speak first.
@@ -60,6 +61,8 @@ def load_plan(
         checks.wait()
     release()  # checksums have read everything
     session = chosen.open(release) if cache is None else CpuDevice().open(release, cache)
+    if trusted and not foreign:
+        session.lend_code({key: bytes(code) for key, code in read_code(data).items()})
     return LoadedPlan(planned, info, session, report, warnings=report[:1] if foreign else ())
 
 

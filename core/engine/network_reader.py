@@ -28,6 +28,8 @@ from .requirements import Installed
 from .tensor_codec import check_storage, decode_quantization, decode_tensor
 from .tuning_codec import decode_tuning
 
+MOST_LANES = 64
+
 _FORMATS = tuple(member.value for member in Format)
 
 
@@ -78,6 +80,10 @@ class NetworkReader:
         name, declared, inputs, constants, layers, outputs, sizes = record(
             graph, what, "name", "symbols", "inputs", "constants", "layers", "outputs", "sizes"
         )
+        lanes = None
+        if isinstance(tuning, dict) and "lanes" in tuning:  # only where they were measured
+            tuning = dict(tuning)
+            lanes = integer(tuning.pop("lanes"), f"{self._tuning}.lanes", 1, MOST_LANES)
         formats, decisions = record(tuning, self._tuning, "formats", "layers")
         self._formats = items(formats, f"{self._tuning}.formats", _format)
         network = Network(text(name, f"{what}.name"), self._around.registry)
@@ -96,7 +102,9 @@ class NetworkReader:
         for position, marked in enumerate(items(outputs, f"{what}.outputs", _named_position)):
             self._mark_output(network, *marked, f"{what}.outputs[{position}]")
         self._set_sizes(network)
-        return PlannedNetwork(network, self._aliasing, self._bodies, self._digests)
+        planned = PlannedNetwork(network, self._aliasing, self._bodies, self._digests)
+        planned.lanes = lanes
+        return planned
 
     # ---- tensors --------------------------------------------------------------------------
 

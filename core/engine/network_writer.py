@@ -84,7 +84,10 @@ class PlanWriter:
                 if name in in_use and id(t) in number
             ),
         }
-        return graph, {"formats": [t.format.value for t in tensors], "layers": decisions}
+        tuning = {"formats": [t.format.value for t in tensors], "layers": decisions}
+        if planned.lanes is not None:
+            tuning["lanes"] = planned.lanes
+        return graph, tuning
 
     def _layer(
         self, planned: PlannedNetwork, layer: Layer, number: dict[int, int], decoder: DimDecoder

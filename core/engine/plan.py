@@ -5,16 +5,18 @@ The sections are described in docs/engine-format.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from mmap import mmap
 from typing import Union
 
 from ...plugin_registry import Registry
 from ...plugins import PlanError
 from ..runtime.planned import PlannedNetwork
+from .code_codec import decode_code, encode_code
 from .constants import read_constants
-from .container import content_digest, read_container, write_container
+from .container import Chunks, content_digest, read_container, write_container
 from .info import EngineInfo, decode_info, encode_info
-from .late_checks import LateChecks
+from .late_checks import ChecksDone, LateChecks
 from .network_writer import PlanWriter
 from .plain import decode, encode, record, refuse
 from .plan_reader import PlanReader
@@ -25,12 +27,17 @@ from .tactics_check import revalidate_tactics
 INFO, REQUIREMENTS, GRAPH, TUNING, STATES, CONSTANTS = SECTIONS = (
     "info", "requires", "graph", "tuning", "states", "constants",
 )  # fmt: skip
+CODE_TABLE, CODE = CODE_SECTIONS = "compiled", "code"
+"""Sections that are there where the device has machine code to keep."""
 
 PlanData = Union[bytes, bytearray, memoryview, mmap]  # noqa: UP007 - Python 3.10
 
 
-def write_plan(planned: PlannedNetwork, info: EngineInfo) -> bytes:
-    """The plan file of an engine; the same bytes for the same content.
+def write_plan(
+    planned: PlannedNetwork, info: EngineInfo, code: Mapping[str, bytes] | None = None
+) -> bytes:
+    """The plan file of an engine; the same bytes for the same content. `code` is what the device
+    had compiled, by its own keys.
 
     Raises PlanError for a network that plans cannot hold, PluginError naming a layer whose
     state cannot be serialised.
@@ -43,16 +50,18 @@ def write_plan(planned: PlannedNetwork, info: EngineInfo) -> bytes:
         "states": [[len(state) for state in network] for network in writer.states],
         "constants": writer.constants.table,
     }
-    return write_container(
-        {
-            INFO: [encode(encode_info(info))],
-            REQUIREMENTS: [encode([encode_requirement(r) for r in writer.requirements])],
-            GRAPH: [encode(graph)],
-            TUNING: [encode(writer.tuning)],
-            STATES: states,
-            CONSTANTS: writer.constants.chunks,
-        }
-    )
+    sections: dict[str, Chunks] = {
+        INFO: [encode(encode_info(info))],
+        REQUIREMENTS: [encode([encode_requirement(r) for r in writer.requirements])],
+        GRAPH: [encode(graph)],
+        TUNING: [encode(writer.tuning)],
+        STATES: states,
+        CONSTANTS: writer.constants.chunks,
+    }
+    if code:
+        sections[CODE_TABLE] = [encode(encode_code(code))]
+        sections[CODE] = [payload for _, payload in sorted(code.items())]
+    return write_container(sections)
 
 
 def read_plan(
@@ -68,6 +77,7 @@ def read_plan(
     registry = registry if registry is not None else Registry.default()
     try:
         info = decode_info(decode(sections[INFO], INFO))
+        _code(sections)  # its table is damaged or not, whoever reads it
         content = content_digest(memoryview(data).cast("B"))
         return _read_networks(sections, registry, info, content), info
     except (RecursionError, MemoryError, OverflowError) as error:
@@ -84,10 +94,23 @@ def read_requirements(data: PlanData) -> list[Requirement]:
     return decode_requirements(decode(_sections(data)[REQUIREMENTS], REQUIREMENTS))
 
 
+def read_code(data: PlanData) -> dict[str, memoryview]:
+    """The machine code in a plan that `read_plan` has read, by keys of its device, as views of
+    `data`; empty where it has none. It tells a processor what to do: use that of plans that are
+    trusted alone. Raises PlanError."""
+    return _code(_sections(data, ChecksDone()))
+
+
+def _code(sections: Mapping[str, memoryview]) -> dict[str, memoryview]:
+    if CODE not in sections:
+        return {}
+    return decode_code(decode(sections[CODE_TABLE], CODE_TABLE), sections[CODE], CODE_TABLE)
+
+
 def _sections(data: PlanData, checks: LateChecks | None = None) -> dict[str, memoryview]:
     view = memoryview(data)
     sections = read_container(view.cast("B") if view.nbytes else view, checks)
-    if tuple(sections) != SECTIONS:
+    if tuple(sections) not in (SECTIONS, (*SECTIONS, *CODE_SECTIONS)):
         refuse("the plan's list of sections", ", ".join(sections), ", ".join(SECTIONS))
     return sections
 
@@ -113,6 +136,6 @@ def _read_networks(
 
 
 __all__ = [
-    "EngineInfo", "Requirement", "read_plan", "read_requirements", "revalidate_tactics",
-    "write_plan",
+    "EngineInfo", "Requirement", "read_code", "read_plan", "read_requirements",
+    "revalidate_tactics", "write_plan",
 ]  # fmt: skip

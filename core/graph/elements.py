@@ -81,7 +81,7 @@ class Tensor(TensorNode):
     def set_quantization(
         self, scale: npt.ArrayLike, zero_point: npt.ArrayLike = 0, axis: int | None = None
     ) -> None:
-        """Allow int8 storage: real = (stored - zero_point) * scale.
+        """Allow 8-bit storage: real = (stored - zero_point) * scale.
 
         The build stores the tensor in 8 bits where its producer and consumers can; for
         constants the scale may be given per index of `axis`. Raises ShapeError for scales

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import gcd
 from typing import Any
@@ -11,6 +11,7 @@ from ...plugins import ALIGNMENT, TensorDesc
 from ..graph import Layer, Network, Tensor
 from ..graph.naming import naming_layer
 from .aliasing import Aliasing, permits
+from .lanes import members
 from .storage import Storage, StorageMap
 
 
@@ -44,48 +45,77 @@ class MemoryPlan:
         return self.placements[id(tensor)]
 
 
+Apart = Callable[[Storage, Storage], bool]
+"""Whether one storage is done with before the other is written, so that they may share memory."""
+
+
 def plan_memory(
     network: Network, sizes: Mapping[str, int], aliasing: Mapping[Layer, Aliasing]
 ) -> MemoryPlan:
     """Place every tensor for concrete sizes under the build's aliasing decisions."""
-    found = StorageMap(
-        network, sizes, lambda layer, kind, index: permits(aliasing[layer], kind, index)
-    )
-    plan = MemoryPlan()
-    ranges: list[tuple[Storage, int | None]] = [
-        (storage, None) for storage in found.storages if storage.kind == "arena"
-    ]
-    for position, layer in enumerate(network.layers):
-        inputs = [None if t is None else _stored(found, t) for t in layer.inputs]
-        outputs = [_stored(found, t) for t in layer.outputs]
-        size = workspace_size(network, layer, inputs, outputs)
-        if size:
-            ranges.append((Storage("arena", position, position, size), position))
-    offsets = _pack([storage for storage, _ in ranges])
-    plan.lifetimes = [
-        (s.first, s.last, s.size, offsets[id(s)]) for s, _ in ranges
-    ]  # fmt: skip
-    plan.arena_size = max((offset + _aligned(s.size) for (s, _), offset in zip(
-        ranges, (offsets[id(s)] for s, _ in ranges), strict=True)), default=0)  # fmt: skip
-    plan.live_maximum = _live_maximum([s for s, _ in ranges], len(network.layers))
-    for storage, owner in ranges:
-        if owner is not None:
-            plan.workspaces[owner] = (offsets[id(storage)], storage.size)
-    buffers = {id(t): k for k, t in enumerate(network.inputs)}
-    buffers.update({id(t): k for k, t in enumerate(network.outputs)})
-    for tensor in network.tensors.values():
-        member = found.members.get(id(tensor))
-        if member is None:
-            continue
-        storage = member.storage
-        base = offsets[id(storage)] if storage.kind == "arena" else 0
-        buffer = 0 if storage.kind == "arena" else buffers[id(storage.tensors[0])]
-        offset = base + member.offset
-        desc = replace(member.desc, alignment=_alignment(storage.kind, offset, member.desc))
-        plan.placements[id(tensor)] = Placement(storage.kind, buffer, offset, desc)
-        if storage.kind == "arena":
-            plan.sum_of_tensors += member.desc.nbytes
-    return plan
+    return MemoryPlanner(network, sizes, aliasing).plan()
+
+
+class MemoryPlanner:
+    """What must be placed for concrete sizes under the build's aliasing decisions."""
+
+    def __init__(
+        self, network: Network, sizes: Mapping[str, int], aliasing: Mapping[Layer, Aliasing]
+    ) -> None:
+        self._network = network
+        self._found = StorageMap(
+            network, sizes, lambda layer, kind, index: permits(aliasing[layer], kind, index)
+        )
+        self._ranges: list[tuple[Storage, int | None]] = [
+            (storage, None) for storage in self._found.storages if storage.kind == "arena"
+        ]
+        for position, layer in enumerate(network.layers):
+            inputs = [None if t is None else self._stored(t) for t in layer.inputs]
+            outputs = [self._stored(t) for t in layer.outputs]
+            size = workspace_size(network, layer, inputs, outputs)
+            if size:
+                scratch = Storage("arena", position, position, size, users=1 << position)
+                self._ranges.append((scratch, position))
+
+    def plan(self, before: Sequence[int] | None = None) -> MemoryPlan:
+        """A place for everything.
+
+        `before`, where layers run beside each other: for each of them, and for the end, a mask
+        of the layers that are done when it begins (`Lanes.before`).
+        """
+        plan = MemoryPlan()
+        ranges = self._ranges
+        offsets = _pack([s for s, _ in ranges], _are_apart if before is None else _Beside(before))
+        plan.lifetimes = [(s.first, s.last, s.size, offsets[id(s)]) for s, _ in ranges]
+        plan.arena_size = max((offsets[id(s)] + _aligned(s.size) for s, _ in ranges), default=0)
+        plan.live_maximum = _live_maximum([s for s, _ in ranges], len(self._network.layers))
+        for storage, owner in ranges:
+            if owner is not None:
+                plan.workspaces[owner] = (offsets[id(storage)], storage.size)
+        self._place(plan, offsets)
+        return plan
+
+    def _place(self, plan: MemoryPlan, offsets: Mapping[int, int]) -> None:
+        network = self._network
+        buffers = {id(t): k for k, t in enumerate(network.inputs)}
+        buffers.update({id(t): k for k, t in enumerate(network.outputs)})
+        for tensor in network.tensors.values():
+            member = self._found.members.get(id(tensor))
+            if member is None:
+                continue
+            storage = member.storage
+            base = offsets[id(storage)] if storage.kind == "arena" else 0
+            buffer = 0 if storage.kind == "arena" else buffers[id(storage.tensors[0])]
+            offset = base + member.offset
+            alignment = _alignment(storage.kind, offset, member.desc)
+            desc = replace(member.desc, alignment=alignment)
+            plan.placements[id(tensor)] = Placement(storage.kind, buffer, offset, desc)
+            if storage.kind == "arena":
+                plan.sum_of_tensors += member.desc.nbytes
+
+    def _stored(self, tensor: Tensor) -> TensorDesc:
+        member = self._found.members.get(id(tensor))
+        return self._found.desc(tensor) if member is None else member.desc
 
 
 def workspace_size(
@@ -101,11 +131,6 @@ def workspace_size(
         return int(layer.plugin.getWorkspaceSize(given, outputs))
 
 
-def _stored(found: StorageMap, tensor: Tensor) -> TensorDesc:
-    member = found.members.get(id(tensor))
-    return found.desc(tensor) if member is None else member.desc
-
-
 def _alignment(kind: str, offset: int, desc: TensorDesc) -> int:
     """Bytes that a tensor's address is a multiple of. Users' arrays begin at any element."""
     base = ALIGNMENT if kind == "arena" else desc.dtype.itemsize
@@ -116,7 +141,35 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _pack(storages: list[Storage]) -> dict[int, int]:
+def _are_apart(one: Storage, other: Storage) -> bool:
+    """Whether they live at different times, with one layer at a time."""
+    return other.first > one.last or one.first > other.last
+
+
+class _Beside:
+    """The same where layers run beside each other."""
+
+    def __init__(self, before: Sequence[int]) -> None:
+        self._before = before
+        self._done: dict[int, int] = {}
+
+    def __call__(self, one: Storage, other: Storage) -> bool:
+        return not (one.users & ~self._done_before(other)) or not (
+            other.users & ~self._done_before(one)
+        )
+
+    def _done_before(self, storage: Storage) -> int:
+        """The layers that are done before the first of a storage's users begins, whichever of
+        them that is."""
+        if storage.users not in self._done:
+            common = -1
+            for user in members(storage.users):
+                common &= self._before[user]
+            self._done[storage.users] = common
+        return self._done[storage.users]
+
+
+def _pack(storages: list[Storage], apart: Apart = _are_apart) -> dict[int, int]:
     """Offsets by greedy best fit, the largest range first."""
     offsets: dict[int, int] = {}
     placed: list[Storage] = []
@@ -128,7 +181,7 @@ def _pack(storages: list[Storage]) -> dict[int, int]:
         neighbours = sorted(
             (offsets[id(other)], _aligned(other.size))
             for other in placed
-            if other.first <= storage.last and storage.first <= other.last
+            if not apart(storage, other)
         )
         best, best_gap, end = None, None, 0
         for start, length in neighbours:

@@ -23,13 +23,16 @@ class Aliasing:
 
 @dataclass
 class Storage:
-    """One range of memory. `kind` is arena, input or output; times are layer positions."""
+    """One range of memory. `kind` is arena, input or output; times are layer positions, and
+    `users` is a mask of them: who reads or writes there. The position behind the last layer
+    stands for what happens after all of them."""
 
     kind: str
     first: int
     last: int
     size: int = 0
     tensors: list[Tensor] = field(default_factory=list)
+    users: int = 0
 
 
 @dataclass
@@ -61,7 +64,7 @@ class StorageMap:
         self.members: dict[int, Member] = {}
         self.storages: list[Storage] = []
         self._position = {id(layer): k for k, layer in enumerate(network.layers)}
-        self._last = self._last_uses()
+        self._users = self._users_of_tensors()
         self._descs: dict[int, TensorDesc] = {}
         self._assign_slices()
         self._assign_storages()
@@ -170,6 +173,7 @@ class StorageMap:
         storage.tensors.append(tensor)
         storage.size = max(storage.size, member.offset + desc.nbytes)
         storage.last = max(storage.last, self._last_use(tensor))
+        storage.users |= self._users.get(id(tensor), 0)
         if tensor.producer is not None:
             storage.first = min(storage.first, self._position[id(tensor.producer)])
 
@@ -244,26 +248,27 @@ class StorageMap:
         return before.offset + before.desc.nbytes > after.offset
 
     def _last_use(self, tensor: Tensor) -> int:
-        return self._last.get(id(tensor), 0)
+        """The position of the last layer that needs a tensor."""
+        return max(self._users.get(id(tensor), 0).bit_length() - 1, 0)
 
-    def _last_uses(self) -> dict[int, int]:
-        """The position of the last layer that needs a tensor, by identity."""
+    def _users_of_tensors(self) -> dict[int, int]:
+        """The layers that need a tensor, as a mask, by identity."""
         end = len(self._network.layers)
         sizes = {name: id(tensor) for name, tensor in self._network.size_tensors.items()}
-        last: dict[int, int] = {}
+        users: dict[int, int] = {}
 
         def need(tensor: Tensor, position: int) -> None:
-            last[id(tensor)] = position
+            users[id(tensor)] = users.get(id(tensor), 0) | 1 << position
             for name in symbols(tensor.shape) if sizes else ():
                 if name in sizes:  # who reads a tensor may ask for its size
-                    last[sizes[name]] = max(position, last.get(sizes[name], 0))
+                    users[sizes[name]] = users.get(sizes[name], 0) | 1 << position
 
         for position, layer in enumerate(self._network.layers):
             for tensor in (*layer.outputs, *layer.present_inputs):
-                need(tensor, max(position, last.get(id(tensor), 0)))
+                need(tensor, position)
         for tensor in self._network.outputs:
             need(tensor, end)
-        return last
+        return users
 
 
 def _data_dependent(tensor: Tensor) -> bool:

@@ -12,10 +12,12 @@ from typing import Any
 
 from ...plugins import (
     DataType,
+    Epilogue,
     EpilogueStep,
     Expression,
     Format,
     Input,
+    Tactic,
 )
 from ...plugins.expression import inputs_of, rename
 from ..devices.target import Target
@@ -24,8 +26,8 @@ from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, float_desc
 from ..graph.naming import naming_layer
 from ..tuning.candidates import accepts
-from .copying import graph_attributes
 from .fusion_timing import Comparison, FusionTiming, Region
+from .hosting import bodies_of, runs_on_host
 
 MAXIMUM_STEPS = 16
 
@@ -38,8 +40,9 @@ def fuse_epilogues(
     """Fuse in place, from first to last layer, what some tactic takes at the build's sizes and
     at those of `others`, unless `timing` finds it faster apart."""
     for layer in list(network.layers):
-        for body in graph_attributes(layer.plugin).values():
-            fuse_epilogues(body, formats, concretise, target, report, others, timing)
+        inside = target.host if runs_on_host(layer, target) else target
+        for body in bodies_of(layer):
+            fuse_epilogues(body, formats, concretise, inside, report, others, timing)
     fusion = _Fusion(network, formats, [concretise, *others], target, report, timing)
     for earlier_too in (False, True):
         for layer in list(network.layers):
@@ -66,13 +69,13 @@ class _Fusion:
 
     def absorb(self, layer: Layer, earlier_too: bool) -> bool:
         """Take over the layer behind `layer`, if all agree. Of two layers that could take a
-        sum, only the later one does, unless `earlier_too`."""
+        sum, only the later one does (see `_order`), unless `earlier_too`."""
         region = _region(layer)
         if region is None:
             return False
         if (layer, region.consumer) in self._refused:
             return False
-        if not earlier_too and self._later_one_takes(region):
+        if not earlier_too and self._other_one_takes(region):
             return False
         if not self._accepted(region):
             text = f"{layer.plugin.type} {layer.name} has no tactic that takes it"
@@ -101,19 +104,24 @@ class _Fusion:
                 text = f"a layer of its own: {_why_alone(layer)}"
                 self._report(Note(layer.name, "not fused", text))
 
-    def _later_one_takes(self, region: Region) -> bool:
+    def _other_one_takes(self, region: Region) -> bool:
         """Whether the maker of an operand, which runs later, can take the consumer: by then the
         other operands exist, and this layer's result is one of them."""
-        layers = self._network.layers
-        here = layers.index(region.layer)
+        here = self._order(region.layer)
         for operand in region.operands:
             producer = operand.producer
-            if producer is None or layers.index(producer) < here:
+            if producer is None or self._order(producer) < here:
                 continue
             other = _region(producer)
             if other is not None and other.consumer is region.consumer and self._accepted(other):
                 return True
         return False
+
+    def _order(self, layer: Layer) -> tuple[int, int]:
+        """When a layer runs. Beside each other, as on a GPU, the end of the longer branch comes
+        last, though its layers may be listed first."""
+        position = self._network.layers.index(layer)
+        return (0 if self._target.is_host else _depth(layer), position)
 
     def _accepted(self, region: Region) -> bool:
         with naming_layer(region.layer.name, region.layer.plugin, "asking about an epilogue"):
@@ -123,8 +131,22 @@ class _Fusion:
             )
 
     def _offered(self, region: Region, layout: Format, concretise: Concretise) -> bool:
-        """Whether there is a tactic with the longer epilogue."""
+        """Whether there is a tactic with the longer epilogue; on a GPU, which tells less of how
+        fast they are before they are timed, none that is a last resort where others would do."""
         layer, result = region.layer, region.consumer.output
+        longer = self._tactics(
+            layer, layer.epilogue.then(region.step), region.operands, result, layout, concretise
+        )
+        if self._target.is_host or not longer or any(t.priority >= 0 for t in longer):
+            return bool(longer)
+        now = self._tactics(layer, layer.epilogue, (), layer.output, layout, concretise)
+        return all(tactic.priority < 0 for tactic in now)
+
+    def _tactics(
+        self, layer: Layer, epilogue: Epilogue, operands: Sequence[Tensor], result: Tensor,
+        layout: Format, concretise: Concretise,
+    ) -> list[Tactic]:
+        """What a layer offers in float32, but for what adds into an input."""
         own: Any = tuple(
             None if t is None else float_desc(t.desc, layout, concretise)
             for t in layer.own_inputs
@@ -133,16 +155,14 @@ class _Fusion:
         if not self._target.has_kernels_for(layer.plugin) or not accepts(
             layer.plugin, self._target.combination(own, (output,))
         ):
-            return False
-        operands = [
+            return []
+        read = [
             float_desc(t.desc, layout if t.shape == result.shape else Format.LINEAR, concretise)
-            for t in (*layer.inputs[len(own) :], *region.operands)
+            for t in (*layer.inputs[len(own) :], *operands)
             if t is not None
         ]
-        request = self._target.request(
-            (*own, *operands), (output,), layer.epilogue.then(region.step)
-        )
-        return any(t.accumulates_into is None for t in layer.plugin.getTactics(request))
+        request = self._target.request((*own, *read), (output,), epilogue)
+        return [t for t in layer.plugin.getTactics(request) if t.accumulates_into is None]
 
     def _fuse(self, region: Region, times: Comparison | None) -> None:
         network = self._network
@@ -245,6 +265,21 @@ def _keeps_numbers(layer: Layer, consumer: Layer) -> bool:
     before = any(t.dtype.is_integer for t in layer.present_inputs)
     after = (*consumer.present_inputs, consumer.output)
     return not (before and any(t.dtype.is_float for t in after))
+
+
+def _depth(layer: Layer) -> int:
+    """How many layers must run before this one, one after the other."""
+    found: dict[Layer, int] = {}
+    stack = [layer]
+    while stack:
+        top = stack[-1]
+        before = [t.producer for t in top.present_inputs if t.producer is not None]
+        waiting = [producer for producer in before if producer not in found]
+        if waiting:
+            stack += waiting
+        else:
+            found[stack.pop()] = 1 + max((found[producer] for producer in before), default=-1)
+    return found[layer]
 
 
 def _depends_on(tensor: Tensor, layer: Layer) -> bool:

@@ -12,7 +12,6 @@ from ...plugins import EpilogueStep
 from ..devices.target import Target
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
-from ..tuning.assignment import PROMISING
 from ..tuning.candidates import Candidate, Limits, Place, candidates, place_of
 from ..tuning.conversions import conversion_path
 from ..tuning.narrow_constants import NarrowConstants
@@ -92,12 +91,9 @@ class FusionTiming:
             apart = [candidate for candidate in apart if _way(candidate) in lost]
         reader = self._reader(network, bare, region)
         tail = self._offers(network, reader)
-        self.timer.meter.expect(
-            sum(
-                len(self._unknown(*pair))
-                for pair in ((fused, whole[1]), (apart, bare), (tail, reader))
-            )
-        )
+        pairs = ((fused, whole[1]), (apart, bare), (tail, reader))
+        self.timer.meter.expect(sum(len(self._unknown(*pair)) for pair in pairs))
+        self.timer.compile_ahead((layer, offered) for offered, layer in pairs)
 
         def runs() -> tuple[list[_Run], list[_Run]]:
             return self._fused(whole[1], fused), self._apart(bare, apart, reader, tail)
@@ -221,7 +217,7 @@ class FusionTiming:
     def _look_again(self, runs: Sequence[_Run]) -> None:
         """Measure what seemed fast once more."""
         least = min(run.seconds for run in runs)
-        near = [run for run in runs if run.seconds <= least * PROMISING]
+        near = [run for run in runs if run.seconds <= least * self.timer.promising]
         measured = dict.fromkeys(pair for run in near for pair in run.measured)
         for layer, candidate in measured:
             key = self.timer.measured_once(layer, candidate)

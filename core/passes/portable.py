@@ -13,7 +13,7 @@ from .copying import graph_attributes
 
 NARROW_FLOATS = (DataType.BFLOAT16, DataType.FLOAT16)
 
-EIGHT_BITS = (DataType.INT8, DataType.UINT8)
+EIGHT_BITS = (DataType.INT8, DataType.UINT8, DataType.FLOAT8_E4M3FN)
 
 CONVERSIONS = ("cast", "reformat")
 """Roles of layers that the core inserts between formats and types."""

@@ -1,4 +1,5 @@
-"""8-bit storage: tensors with a scale are kept in int8 or uint8 where their neighbours can.
+"""8-bit storage: tensors with a scale are kept in int8, uint8 or float8 where their neighbours
+can.
 
 A layer runs in 8 bits when its plug-in accepts the types and offers a tactic for them;
 between layers that do and layers that do not, a layer of role `cast` converts.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -31,21 +33,27 @@ Report = Callable[[str], None]
 
 def lower_precision(
     network: Network, formats: list[Format], concretise: Concretise, target: Target,
-    report: Report = lambda line: None,
+    report: Report = lambda line: None, kind: DataType = DataType.INT8,
 ) -> None:
-    """Choose 8-bit layers, quantise their constants, and insert casts; in place."""
+    """Choose 8-bit layers, quantise their constants, and insert casts; in place. `kind` is INT8,
+    which UINT8 goes with, or an 8-bit float, which knows no zero points."""
     for layer in network.layers:
         for body in graph_attributes(layer.plugin).values():
-            lower_precision(body, formats, concretise, target, report)
+            lower_precision(body, formats, concretise, target, report, kind)
     scales = _scales(network)
+    if kind.is_float8:
+        scales = {key: replace(scale, zero_point=(0,)) for key, scale in scales.items()}
     chosen: dict[Layer, _Choice] = {}
     for layer in network.layers:
         with naming_layer(layer.name, layer.plugin, "asking about 8 bits"):
-            choice = _choose(layer, scales, formats, concretise, target)
+            choice = _choose(layer, scales, formats, concretise, target, kind)
         if choice is not None:
             chosen[layer] = choice
-            report(f"{layer.name}: runs in 8 bits")
-    _apply(network, scales, chosen)
+    if kind.is_float8 or not target.is_host:
+        chosen = _without_mere_movement(chosen)
+    for layer in chosen:
+        report(f"{layer.name}: runs in 8 bits")
+    _apply(network, scales, chosen, kind)
     _drop_scales(network)
 
 
@@ -59,7 +67,7 @@ def keep_float(network: Network) -> None:
 
 def _drop_scales(network: Network) -> None:
     for tensor in network.tensors.values():
-        if tensor.dtype.is_float:
+        if tensor.dtype.is_float and not tensor.dtype.is_float8:
             tensor.quantization = None
 
 
@@ -97,19 +105,49 @@ def _scales(network: Network) -> dict[int, Quantization]:
     return scales
 
 
-def stored_type(quantization: Quantization) -> DataType:
-    """uint8 where a zero point lies above the range of int8, else int8."""
+def _without_mere_movement(chosen: dict[Layer, _Choice]) -> dict[Layer, _Choice]:
+    """Those that compute in 8 bits, and those that only move values on the way between them: alone
+    the latter gain less than converting costs."""
+    reached = [layer for layer, choice in chosen.items() if not _moves(layer, choice)]
+    kept = set(reached)
+    while reached:
+        layer = reached.pop()
+        tensors = [*layer.outputs, *(t for t in layer.inputs if t is not None)]
+        others = [use for tensor in tensors for use in tensor.uses]
+        others += [tensor.producer for tensor in tensors if tensor.producer is not None]
+        for other in others:
+            if other in chosen and other not in kept:
+                kept.add(other)
+                reached.append(other)
+    return {layer: choice for layer, choice in chosen.items() if layer in kept}
+
+
+def _moves(layer: Layer, choice: _Choice) -> bool:
+    """Whether a layer's results are among its inputs, or between them."""
+    rules = [layer.plugin.outputRange(index) for index in range(len(layer.outputs))]
+    keeps = all(isinstance(rule, SameRange) for rule in rules)
+    return keeps and not choice.constants and not layer.epilogue
+
+
+def stored_type(quantization: Quantization, kind: DataType) -> DataType:
+    """uint8 where a zero point lies above the range of int8, else int8; or the 8-bit float."""
+    if kind.is_float8:
+        return kind
     return DataType.UINT8 if max(quantization.zero_point) > 127 else DataType.INT8
 
 
 def quantise(values: Array, quantization: Quantization, dtype: DataType) -> Array:
-    """Constants in 8 bits: round half to even, saturate."""
+    """Constants in 8 bits: round half to even, saturate. 8-bit floats have no zero points."""
     shape = [1] * values.ndim
     if quantization.axis is not None:
         shape[quantization.axis] = -1
     scale = np.asarray(quantization.scale).reshape(shape)
     zero = np.asarray(quantization.zero_point).reshape(shape if len(
         quantization.zero_point) > 1 else [1] * values.ndim)  # fmt: skip
+    if dtype.is_float8:
+        near = np.clip(values.astype(np.float64) / scale, -dtype.largest, dtype.largest)
+        floats: Array = near.astype(np.float32).astype(dtype.numpy)
+        return floats
     limits = np.iinfo(dtype.numpy)
     stored = np.rint(values.astype(np.float64) / scale) + zero
     clipped: Array = np.clip(stored, limits.min, limits.max).astype(dtype.numpy)
@@ -118,7 +156,7 @@ def quantise(values: Array, quantization: Quantization, dtype: DataType) -> Arra
 
 def _choose(
     layer: Layer, scales: Mapping[int, Quantization], formats: list[Format],
-    concretise: Concretise, target: Target,
+    concretise: Concretise, target: Target, kind: DataType,
 ) -> _Choice | None:
     own = len(layer.own_inputs)
     low_inputs = {
@@ -134,9 +172,15 @@ def _choose(
         if tensor is not None and tensor.is_constant and tensor.dtype is DataType.FLOAT32:
             found = tensor.quantization or layer.plugin.inputQuantization(index, descs)  # type: ignore[arg-type]
             if found is not None:
-                constants[index] = found
+                constants[index] = replace(found, zero_point=(0,)) if kind.is_float8 else found
     low_outputs = {k for k, t in enumerate(layer.outputs) if id(t) in scales}
-    for outputs in ([low_outputs, set()] if low_outputs else [set()]):
+    # What an epilogue reads may stay in 8 bits too, or is converted.
+    low_operands = {
+        k for k, t in enumerate(layer.inputs) if k >= own and t is not None and id(t) in scales
+    }
+    operand_choices = [low_operands, set()] if low_operands else [set()]
+    for outputs, operands in product([low_outputs, set()] if low_outputs else [set()],
+                                     operand_choices):
         for layout in formats:
             inputs: list[TensorDesc | None] = []
             for index, tensor in enumerate(layer.inputs):
@@ -144,37 +188,46 @@ def _choose(
                     inputs.append(None)
                     continue
                 desc = float_desc(tensor.desc, layout, concretise)
-                if index < own and index in low_inputs:
-                    desc = _low(desc, scales[id(tensor)])
+                if index in low_inputs or index in operands:
+                    desc = _low(desc, scales[id(tensor)], kind)
                 elif index in constants and tensor.value is not None:
-                    desc = _low(desc, constants[index])
+                    desc = _low(desc, constants[index], kind)
                     stored = quantise(tensor.value, constants[index], desc.dtype)
                     desc = replace(desc, value=stored)
                 inputs.append(desc)
             results = tuple(
-                _low(float_desc(t.desc, layout, concretise), scales[id(t)])
+                _low(float_desc(t.desc, layout, concretise), scales[id(t)], kind)
                 if k in outputs else float_desc(t.desc, layout, concretise)
                 for k, t in enumerate(layer.outputs)
             )
             combination = target.combination(inputs[:own], results)
             request = target.request(inputs, results, layer.epilogue)
-            if accepts(layer.plugin, combination) and layer.plugin.getTactics(request):
-                return _Choice(low_inputs, outputs, constants)
+            if not accepts(layer.plugin, combination):
+                continue
+            offered = layer.plugin.getTactics(request)
+            # Last resorts of a GPU are slower than floats, and no reason to keep operands so.
+            if operands or not target.is_host:
+                offered = [
+                    t for t in offered if t.priority >= 0 and t.accumulates_into is None
+                ]
+            if offered:
+                return _Choice(low_inputs | operands, outputs, constants)
     return None
 
 
-def _low(desc: TensorDesc, quantization: Quantization) -> TensorDesc:
-    return replace(desc, dtype=stored_type(quantization), quantization=quantization)
+def _low(desc: TensorDesc, quantization: Quantization, kind: DataType) -> TensorDesc:
+    return replace(desc, dtype=stored_type(quantization, kind), quantization=quantization)
 
 
 def _apply(
-    network: Network, scales: Mapping[int, Quantization], chosen: Mapping[Layer, _Choice]
-) -> None:
+    network: Network, scales: Mapping[int, Quantization], chosen: Mapping[Layer, _Choice],
+    kind: DataType,
+) -> None:  # fmt: skip
     for layer, choice in chosen.items():
         for index, quantization in choice.constants.items():
             tensor = layer.inputs[index]
             if tensor is not None and tensor.value is not None:
-                dtype = stored_type(quantization)
+                dtype = stored_type(quantization, kind)
                 stored = quantise(tensor.value, quantization, dtype)
                 name = network.unique_name(f"{tensor.name}.{dtype.value}")
                 fresh = network.add_constant(name, stored)
@@ -182,14 +235,14 @@ def _apply(
                 layer.set_input(index, fresh)
     for tensor in list(network.tensors.values()):
         if id(tensor) in scales:
-            _store(network, tensor, scales[id(tensor)], chosen)
+            _store(network, tensor, scales[id(tensor)], chosen, kind)
     network.sort_layers()
 
 
 def _store(
     network: Network, tensor: Tensor, quantization: Quantization,
-    chosen: Mapping[Layer, _Choice],
-) -> None:
+    chosen: Mapping[Layer, _Choice], kind: DataType,
+) -> None:  # fmt: skip
     """Give one tensor its storage, and its readers the form they want."""
     producer = tensor.producer
     low_made = (
@@ -203,7 +256,7 @@ def _store(
             if read is tensor:
                 wants = use in chosen and index in chosen[use].inputs
                 (low_readers if wants else other_readers).append((use, index))
-    dtype = stored_type(quantization)
+    dtype = stored_type(quantization, kind)
     readers = other_readers if low_made else low_readers
     if low_made:
         real = tensor.desc.dtype

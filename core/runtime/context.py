@@ -52,6 +52,9 @@ class ExecutionContext:
     first call with a new set of input shapes records, later ones replay.
     """
 
+    calls_at_once = 1
+    """Calls from several threads that one context works on at the same time."""
+
     def __init__(
         self, planned: PlannedNetwork, packed: PackedWeights, threads: int,
         limits: Mapping[str, tuple[int, int]] | None = None, engine: Owner | None = None,
@@ -72,7 +75,6 @@ class ExecutionContext:
         self._executor: ThreadPoolExecutor | None = None
         network = planned.network
         self._inputs = [(t.name, t.dtype.numpy, t) for t in network.inputs]
-        self._names = set(network.input_names)
 
     def execute(
         self, inputs: Mapping[str, Any], outputs: Outputs = None
@@ -97,6 +99,8 @@ class ExecutionContext:
         """Like `execute`, on the context's own thread; calls run in order.
 
         Do not change the arrays before the result is there; errors are raised by its `result()`.
+        On a GPU the next call's arrays are copied while the last one computes. Callbacks of the
+        future must not wait for this context.
         """
         with self._starting:
             self._check_open()
@@ -153,6 +157,11 @@ class ExecutionContext:
         else:
             self._recordings.move_to_end(key)
         return found
+
+    @property
+    def is_usable(self) -> bool:
+        """False once its device has failed for good, so that every further call would fail."""
+        return True
 
     def close(self) -> None:
         """Wait for what was enqueued, then release recordings, arena and thread; the context
@@ -232,13 +241,8 @@ class ExecutionContext:
                 array = np.array(array, order="C")
             arrays.append(array)
         if len(inputs) > len(arrays):
-            raise self._unknown_input(inputs)
+            raise unknown_input(inputs, self._planned.network.input_names)
         return arrays
-
-    def _unknown_input(self, inputs: Mapping[str, Any]) -> ShapeError:
-        extra = next(name for name in inputs if name not in self._names)
-        known = ", ".join(map(repr, self._planned.network.input_names))
-        return ShapeError(f"unknown input {extra!r}; the engine has: {known}")
 
     def _check_apart(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Outputs may be written before all inputs are read, in any order."""
@@ -279,6 +283,13 @@ class ExecutionContext:
 def missing_input(name: str, inputs: Mapping[str, Any]) -> ShapeError:
     given = ", ".join(map(repr, inputs)) or "none"
     return ShapeError(f"input {name!r} is missing; given: {given}")
+
+
+def unknown_input(inputs: Mapping[str, Any], names: Sequence[str]) -> ShapeError:
+    extra = next(name for name in inputs if name not in names)
+    return ShapeError(
+        f"unknown input {extra!r}; the engine has: {', '.join(map(repr, names))}"
+    )
 
 
 def wrong_type(name: str, found: object, tensor: Tensor) -> ShapeError:

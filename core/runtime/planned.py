@@ -26,6 +26,9 @@ class PlannedNetwork:
         self.aliasing = dict(aliasing)
         self.bodies = dict(bodies or {})
         """Planned bodies, by identity of the body's network."""
+        self.lanes: int | None = None
+        """How many layers may run beside each other, as the build has measured; None where a
+        device has rules, or runs one at a time."""
         self._known_digests = dict(digests or {})
         network.plan_workspace = self.workspace_size
 

@@ -12,6 +12,7 @@ from ..graph import Layer, Network, Tensor
 from ..graph.concrete_shapes import check_shapes
 from ..graph.naming import naming_layer
 from ..memory import MemoryPlan, plan_memory
+from ..memory.lanes import Lanes
 from .planned import PlannedNetwork
 from .record_layer import record_layer
 
@@ -79,13 +80,16 @@ class Views:
 
 def record_layers(
     stream: RecorderStream, planned: PlannedNetwork, views: Views, sizes: Mapping[str, int],
-    first: int, last: int,
-) -> None:
-    """Record the layers at positions [first, last)."""
+    first: int, last: int, lanes: Lanes | None = None,
+) -> None:  # fmt: skip
+    """Record the layers at positions [first, last), whose memory is planned for `lanes`."""
     network = planned.network
     for position in range(first, last):
         layer = network.layers[position]
-        stream.begin_layer(layer.name)
+        after = None
+        if lanes is not None:
+            after = [k - first for k in lanes.after[position] if k >= first]
+        stream.begin_layer(layer.name, after)
         views.made.update({id(t): sizes for t in layer.outputs})
         inputs = [None if t is None else views.of(t, sizes) for t in layer.inputs]
         outputs = [views.of(t, sizes) for t in layer.outputs]

@@ -22,10 +22,10 @@ class Runtime:
 
     def load(
         self, plan: Union[str, os.PathLike[str], bytes], plugins: Plugins = None,  # noqa: UP007
-        device: str | None = None,
-    ) -> Engine:
+        device: str | None = None, trusted: bool = False,
+    ) -> Engine:  # fmt: skip
         """An engine from a plan file, or from the plan's bytes. See `Engine.load`."""
         registry = self.registry if plugins is None else Registry.of(plugins)
         if isinstance(plan, (bytes, bytearray, memoryview)):
-            return Engine.from_bytes(bytes(plan), registry, device=device)
-        return Engine.load(plan, registry, device=device)
+            return Engine.from_bytes(bytes(plan), registry, device=device, trusted=trusted)
+        return Engine.load(plan, registry, device=device, trusted=trusted)

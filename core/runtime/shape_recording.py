@@ -18,7 +18,8 @@ from ...plugins.native import cpu
 from ..devices.recorder import Ends, Recorder, RecorderStream
 from ..graph import Tensor
 from ..graph.concrete_shapes import check_shapes
-from ..memory import plan_memory
+from ..memory import MemoryPlanner
+from .arrangement import Arrangement, arrange
 from .planned import PlannedNetwork
 from .recorder import Buffers, Views, body_recorder, is_barrier, record_layers
 
@@ -54,11 +55,12 @@ class ShapeRecording:
         check_shapes(planned.network, sizes)
         self.planned = planned
         self.sizes = dict(sizes)
-        with cpu.team_of(threads):  # scratch memory depends on the team
-            self.plan = plan_memory(planned.network, sizes, planned.aliasing)
         self._recorder = recorder
         self._packed = recorder.packed
         self.segments = _segments(planned, sizes)
+        with cpu.team_of(threads):  # scratch memory depends on the team
+            self.arrangement = self._arranged()
+        self.plan = self.arrangement.plan
         self._positions = {
             id(tensor): position
             for position, layer in enumerate(planned.network.layers)
@@ -74,6 +76,17 @@ class ShapeRecording:
         ]
         self.output_arrays = [(desc.sizes, desc.dtype.numpy) for desc in self.output_descs]
         self.is_simple = len(self.segments) == 1 and not self.segments[0].learns
+
+    def _arranged(self) -> Arrangement:
+        network = self.planned.network
+        planner = MemoryPlanner(network, self.sizes, self.planned.aliasing)
+        plan = planner.plan()
+        count = self._recorder.lanes(self.planned, plan)
+        if count == 1:
+            return Arrangement(plan)
+        alone = {segment.first for segment in self.segments[1:]}
+        alone |= {k for k, x in enumerate(network.layers) if self._recorder.runs_alone(x)}
+        return arrange(self.planned, planner, plan, count, alone)
 
     @property
     def commands(self) -> int:
@@ -148,7 +161,10 @@ class ShapeRecording:
                 views.made[id(tensor)] = self._known_at(tensor, {**self._bounds, **sizes})
 
         def layers(stream: RecorderStream) -> None:
-            record_layers(stream, self.planned, views, sizes, segment.first, segment.last)
+            record_layers(
+                stream, self.planned, views, sizes, segment.first, segment.last,
+                self.arrangement.lanes,
+            )  # fmt: skip
 
         ends = Ends(
             inputs if segment is self.segments[0] else (),

@@ -1,24 +1,33 @@
-"""Many independent calls at once: contexts of few threads each, on shared weights."""
+"""Many independent calls at once: contexts on shared weights, on one device or several."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from concurrent.futures import Future
+from typing import Any, Protocol, Union
 
-from ...plugins import Array, PlugrtError
+from ...plugin_registry import Registry
+from ...plugins import PlugrtError
 from ...plugins.native import cpu
-from .context import ExecutionContext
+from ..devices.target import HOST
+from ..engine.engine import Engine
+from .context import ExecutionContext, Outputs
+from .dispatch import Dispatcher, Load, PooledContext
+from .pool_calls import MappedCall, Results, SubmittedCall
 
-Results = dict[str, Any]
+CONTEXTS_PER_GPU = 2
+"""One more computes while one waits for its results to be fetched."""
 
 
 class ContextMaker(Protocol):
     """An engine, as far as a pool cares."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
 
     def create_context(
         self, threads: int | None = None, *, processors: Sequence[int] | None = None
@@ -26,145 +35,107 @@ class ContextMaker(Protocol):
         """A further context."""
 
 
-class _Job:
-    """A call that waits for a context, and where its result goes."""
-
-    def __init__(self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None) -> None:
-        self.inputs = inputs
-        self.outputs = outputs
-        self.future: Future[Results] = Future()
-
-    def run(self, context: ExecutionContext) -> None:
-        if not self.future.set_running_or_notify_cancel():
-            return
-        try:
-            result = context.execute(self.inputs, self.outputs)
-        except BaseException as error:  # it belongs to whoever asks for the result
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
-
-    def drop(self) -> None:
-        """It was taken out of the queue and will not run."""
-        self.future.cancel()
-
-
-class _Call:
-    """A call whose result `map` fetches, once: a Future costs as much as a small network."""
-
-    __slots__ = ("_done", "_inputs", "_is_cancelled", "_outcome")
-
-    def __init__(self, inputs: Mapping[str, Any]) -> None:
-        self._inputs = inputs
-        self._is_cancelled = False
-        self._outcome: Results | BaseException = CancelledError()
-        self._done = threading.Lock()
-        self._done.acquire()
-
-    def run(self, context: ExecutionContext) -> None:
-        try:
-            if not self._is_cancelled:
-                self._outcome = context.execute(self._inputs)
-        except BaseException as error:  # it belongs to whoever asks for the result
-            self._outcome = error
-        finally:
-            self._done.release()
-
-    def cancel(self) -> None:
-        """Do not run it, if it has not begun."""
-        self._is_cancelled = True
-
-    def drop(self) -> None:
-        """It was taken out of the queue and will not run."""
-        self._done.release()
-
-    def result(self) -> Results:
-        self._done.acquire()
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome
-
-
 class ThroughputPool:
-    """Runs calls on several contexts of one engine, each in a thread of its own.
+    """Runs calls on several contexts, of one engine or of several that compute the same.
 
-    Per second this computes more than one context with all threads, which must wait for each
-    other at every layer; a single call takes longer. Engines built for as many threads as
-    each context has are the fastest. `contexts` is by default as many as processors allow;
-    `queue_size` calls may wait (by default two per context): then `submit` waits too.
-    `processors` pins the contexts' threads, `threads` of them to each context in order.
+    On the CPU each context has a few threads: per second this computes more than one context
+    with all threads, which must wait for each other at every layer; a single call takes longer.
+    Engines built for as many threads as each context has are the fastest. On GPUs each context
+    has a stream of its own, and copies one call's arrays while it computes another's.
+
+    A call goes to the context with the fewest calls under way, among equals to the device with
+    the fewest; when all have enough to do it waits for the first that is free. `contexts` is the
+    number for each engine, by default as many as processors allow, and two on a GPU; `queue_size`
+    calls may wait (by default two per context): then `submit` waits too. `processors` pins the
+    contexts' threads, `threads` of them to each context in order.
 
     Use it as a context manager, or call `close`. Raises PlugrtError for impossible numbers.
     """
 
     def __init__(
-        self, engine: ContextMaker, contexts: int | None = None, threads: int = 1, *,
-        queue_size: int | None = None, processors: Sequence[int] | None = None,
+        self, engine: ContextMaker | Sequence[ContextMaker], contexts: int | None = None,
+        threads: int = 1, *, queue_size: int | None = None,
+        processors: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
-        if contexts is None:
-            contexts = max(1, cpu.available_processors() // max(threads, 1))
-        if queue_size is None:
-            queue_size = 2 * contexts
-        for name, value in (
-            ("contexts", contexts), ("threads", threads), ("queue_size", queue_size)
-        ):  # fmt: skip
-            if value < 1:
-                raise PlugrtError(f"{name}={value} is not possible; use 1 or more")
-        if processors is not None and len(processors) < contexts * threads:
+        engines = list(engine) if isinstance(engine, Sequence) else [engine]
+        if not engines:
+            raise PlugrtError("a throughput pool needs an engine; give one or more")
+        _check_positive(contexts=contexts, threads=threads, queue_size=queue_size)
+        counts = [_default(e, engines, threads) if contexts is None else contexts for e in engines]
+        if processors is not None and len(processors) < sum(counts) * threads:
             raise PlugrtError(
-                f"{len(processors)} processors are too few for {contexts} contexts of {threads} "
-                f"threads; give {contexts * threads}, or None"
+                f"{len(processors)} processors are too few for {sum(counts)} contexts of "
+                f"{threads} threads; give {sum(counts) * threads}, or None"
             )
-        self._queue_size = queue_size
-        self._waiting: SimpleQueue[_Job | _Call | None] = SimpleQueue()
-        """Calls for whoever is free next; None tells a worker to end."""
-        self._room: SimpleQueue[None] = SimpleQueue()
-        """One item per call that may still be queued."""
-        for _ in range(queue_size):
-            self._room.put(None)
-        self._closed = False
-        self._gate = threading.Lock()
-        """No call is queued behind the end."""
-        self._contexts = [
-            engine.create_context(threads, processors=_part(processors, k, threads))
-            for k in range(contexts)
-        ]
+        self._owned: list[Engine] = []
+        """Engines that are closed with the pool."""
+        self._queue_size = 2 * sum(counts) if queue_size is None else queue_size
+        self._members = _members(engines, counts, threads, processors)
+        self._dispatcher = Dispatcher(self._members, self._queue_size)
         self._workers = [
-            threading.Thread(target=self._work, args=(context,), name=f"plugrt pool {k}")
-            for k, context in enumerate(self._contexts)
+            threading.Thread(
+                target=self._dispatcher.work, args=(member,), name=f"plugrt pool {k}.{turn}"
+            )
+            for k, member in enumerate(self._members)
+            for turn in range(member.capacity)
         ]
+        self._most_running = len(self._workers) + self._queue_size
         for worker in self._workers:
             worker.daemon = True  # a pool that nobody closes must not keep the process alive
             worker.start()
 
+    @classmethod
+    def load(
+        cls, plan: Union[str, os.PathLike[str], bytes], devices: Sequence[str],  # noqa: UP007
+        contexts: int | None = None, threads: int = 1, *, registry: Registry | None = None,
+        queue_size: int | None = None,
+    ) -> ThroughputPool:  # fmt: skip
+        """A pool of engines of its own, one from the same plan for each device, such as
+        ["cuda:0", "cuda:1"]; `close` closes them too.
+
+        Raises what `Engine.load` raises, DeviceError for a device that cannot be used.
+        """
+        engines: list[Engine] = []
+        try:
+            for device in devices:
+                if isinstance(plan, bytes):
+                    engines.append(Engine.from_bytes(plan, registry, device=device))
+                else:
+                    engines.append(Engine.load(plan, registry, device=device))
+            pool = cls(engines, contexts, threads, queue_size=queue_size)
+        except BaseException:
+            for engine in engines:
+                engine.close()
+            raise
+        pool._owned = engines
+        return pool
+
     @property
     def contexts(self) -> int:
-        """How many calls run at once."""
-        return len(self._contexts)
+        """How many there are, of all engines."""
+        return len(self._members)
 
-    def submit(
-        self, inputs: Mapping[str, Any], outputs: Mapping[str, Array] | None = None
-    ) -> Future[Results]:
+    def submit(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> Future[Results]:
         """Start a call like `ExecutionContext.execute`, waiting while the queue is full.
 
         Do not change the arrays before the result is there; errors are raised by the future's
-        `result()`. Raises PlugrtError when the pool is closed.
+        `result()`, and those of a device name it where there are several. Raises PlugrtError
+        when the pool is closed, DeviceError when no device of it can be used any more.
         """
-        job = _Job(inputs, outputs)
-        self._put(job)
-        return job.future
+        call = SubmittedCall(inputs, outputs)
+        self._dispatcher.put(call)
+        return call.future
 
     def map(self, calls: Iterable[Mapping[str, Any]]) -> Iterator[Results]:
         """The results of many calls, in order. No more calls are taken from the iterable than the
         queue and the contexts hold. Raises what the first failing call raises."""
-        running: deque[_Call] = deque()
-        most = self.contexts + self._queue_size
+        running: deque[MappedCall] = deque()
         try:
             for inputs in calls:
-                call = _Call(inputs)
-                self._put(call)
+                call = MappedCall(inputs)
+                self._dispatcher.put(call)
                 running.append(call)
-                if len(running) >= most:
+                if len(running) >= self._most_running:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
@@ -174,18 +145,19 @@ class ThroughputPool:
 
     def close(self, *, cancel: bool = False) -> None:
         """Wait for all calls, those in the queue too unless they are to be cancelled; then end
-        threads and contexts."""
-        with self._gate:
-            self._closed = True
-            if cancel:
-                self._cancel_waiting()
+        threads and contexts, and the engines that `load` has made."""
+        self._dispatcher.refuse(
+            PlugrtError("the throughput pool is closed; create another one"), cancel=cancel
+        )
+        for member in self._members:
             for _ in self._workers:
-                self._waiting.put(None)
-        self._room.put(None)
+                member.calls.put(None)
         for worker in self._workers:
             worker.join()
-        for context in self._contexts:
-            context.close()
+        for member in self._members:
+            member.context.close()
+        while self._owned:
+            self._owned.pop().close()
 
     def __enter__(self) -> ThroughputPool:
         return self
@@ -193,26 +165,37 @@ class ThroughputPool:
     def __exit__(self, kind: object, *rest: object) -> None:
         self.close(cancel=kind is not None)
 
-    def _put(self, job: _Job | _Call) -> None:
-        self._room.get()
-        with self._gate:
-            if self._closed:
-                self._room.put(None)  # for whoever else waits
-                raise PlugrtError("the throughput pool is closed; create another one")
-            self._waiting.put(job)
 
-    def _work(self, context: ExecutionContext) -> None:
-        while (job := self._waiting.get()) is not None:
-            self._room.put(None)
-            job.run(context)
+def _members(
+    engines: Sequence[ContextMaker], counts: Sequence[int], threads: int,
+    processors: Sequence[int] | None,
+) -> list[PooledContext]:  # fmt: skip
+    """Contexts of all engines; a later one's failure closes the earlier ones."""
+    members: list[PooledContext] = []
+    try:
+        for engine, count in zip(engines, counts, strict=True):
+            load = Load(engine.device if len(engines) > 1 else None)
+            for _ in range(count):
+                part = None
+                if processors is not None:
+                    start = len(members) * threads
+                    part = processors[start : start + threads]
+                members.append(PooledContext(engine.create_context(threads, processors=part), load))
+    except BaseException:
+        for member in members:
+            member.context.close()
+        raise
+    return members
 
-    def _cancel_waiting(self) -> None:
-        with suppress(Empty):
-            while True:
-                job = self._waiting.get_nowait()
-                if job is not None:
-                    job.drop()
+
+def _default(engine: ContextMaker, engines: Sequence[ContextMaker], threads: int) -> int:
+    if engine.device != HOST:
+        return CONTEXTS_PER_GPU
+    sharers = sum(other.device == HOST for other in engines)
+    return max(1, cpu.available_processors() // (max(threads, 1) * sharers))
 
 
-def _part(processors: Sequence[int] | None, index: int, threads: int) -> Sequence[int] | None:
-    return None if processors is None else processors[index * threads : (index + 1) * threads]
+def _check_positive(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise PlugrtError(f"{name}={value} is not possible; use 1 or more")

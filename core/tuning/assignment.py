@@ -7,7 +7,7 @@ none can lower the total, and the cheapest result wins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import NoReturn
@@ -29,10 +29,6 @@ TIE = 0.03
 FOREIGN = 2.0
 """How many times slower than in another format a candidate may be and still be of interest, since
 conversions cost too."""
-
-PROMISING = 2.5
-"""How many times slower than the best a candidate may seem and be measured once more: on a busy
-machine that is what losing a processor costs."""
 
 LAUNCH = 1e-6
 """Seconds that a conversion must save beside its own: one more layer starts the team once more,
@@ -83,15 +79,25 @@ class Assignment:
         """What each layer's choice was made among, with seconds where they were measured;
         infinite ones where the candidate could not run."""
         found: dict[Layer, list[Candidate]] = {}
-        for layer in network.layers:
-            with naming_layer(layer.name, layer.plugin, "asking for its tactics"):
-                every = candidates(
-                    layer, storages, concretise, target, network.registry, limits, others,
-                    self.constants,
-                )  # fmt: skip
-                found[layer] = timer.worth_timing(layer, every)
+
+        def to_be_measured() -> Iterator[tuple[Layer, Sequence[Candidate]]]:
+            for layer in network.layers:
+                with naming_layer(layer.name, layer.plugin, "asking for its tactics"):
+                    every = candidates(
+                        layer, storages, concretise, target, network.registry, limits, others,
+                        self.constants,
+                    )  # fmt: skip
+                    found[layer] = timer.worth_timing(layer, every)
+                if len(found[layer]) > 1:
+                    yield layer, [
+                        c for c in found[layer] if timer.is_to_be_measured(layer, c) is not None
+                    ]
+
+        asked = to_be_measured()
+        timer.compile_ahead(asked)  # while more are being found
+        for _ in asked:
+            pass
         self._expect(found)
-        self._compile_ahead(found)
         self._measure(found)
         if timer.measured:
             self._look_again(found)
@@ -192,7 +198,8 @@ class Assignment:
         for layer in self._order(found):
             times = [(s, c) for c, s in self.considered[layer] if s is not None and s < inf]
             best = min((seconds for seconds, _ in times), default=inf)
-            near = [candidate for seconds, candidate in times if seconds <= best * PROMISING]
+            limit = best * self._timer.promising
+            near = [candidate for seconds, candidate in times if seconds <= limit]
             for candidate in near if len(near) > 1 else ():
                 key = self._timer.measured_once(layer, candidate)
                 if key is not None:
@@ -210,13 +217,6 @@ class Assignment:
             if candidate.tactic.accumulates_into is None and share_left(layer, candidate)
         }  # fmt: skip
         self._timer.meter.expect(len(keys - {None}))
-
-    def _compile_ahead(self, found: Mapping[Layer, Sequence[Candidate]]) -> None:
-        """Let the device compile, many at once, what is going to be measured."""
-        self._timer.compile_ahead(
-            (layer, [c for c in offered if self._timer.is_to_be_measured(layer, c) is not None])
-            for layer, offered in found.items() if len(offered) > 1
-        )  # fmt: skip
 
     def _order(self, found: Mapping[Layer, Sequence[Candidate]]) -> list[Layer]:
         """The layers in the order of measuring: where time is limited, large ones first."""

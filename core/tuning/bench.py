@@ -28,6 +28,10 @@ class TuningBench(ABC):
     efforts: Mapping[str, Effort | None]
     """By the word that a configuration has for them."""
 
+    promising = 2.5
+    """How many times slower than the best a candidate may seem and be measured once more: on a busy
+    processor that is what losing it for a while costs."""
+
     @abstractmethod
     def weights_of(self, touched: int) -> Weights:
         """Where a layer finds its weights in a network that touches so many bytes of them."""
@@ -50,7 +54,7 @@ class TuningBench(ABC):
     def compile_ahead(  # noqa: B027 - there is nothing to compile on the CPU
         self, wanted: Iterable[tuple[Layer, Sequence[Candidate]]]
     ) -> None:
-        """Compile what these candidates need, many at once."""
+        """Compile what these candidates need, many at once, while `wanted` is being found."""
 
     def close(self) -> None:  # noqa: B027 - most keep nothing
         """Release what was kept between candidates."""

@@ -10,6 +10,7 @@ from ...plugin_registry import Registry
 from ...plugins import (
     Combination,
     DataType,
+    DeviceError,
     Format,
     KernelPlugin,
     LayerPlugin,
@@ -85,21 +86,38 @@ def candidates(
 
     At the sizes of `others` there must be some tactic too where an epilogue has operands, as
     shapes may be equal by chance; and the limit of scratch memory holds there too. `constants`
-    makes narrower copies of weights. A layer that has nothing for the target's device gets its
-    first way to run on the host, in float32 and the order of arrays.
+    makes narrower copies of weights. A layer that has nothing for the target's device, or is
+    marked `on_host`, gets its first way to run on the host, in float32 and the order of arrays.
     """
-    if target.has_kernels_for(layer.plugin):
+    if target.is_host:
+        _check_host_kernels(layer, target, registry)
+    if target.has_kernels_for(layer.plugin) and not layer.on_host:
         found = _candidates_on(
             layer, storages, concretise, target, registry, limits, others, constants
         )
         if target.is_host or any(c.tactic.accumulates_into is None for c in found):
             return found
+    _check_host_kernels(layer, target, registry)
     found = _candidates_on(
         layer, [Storage()], concretise, target.host, registry, limits, others, None
     )
     found = [c for c in found if c.tactic.accumulates_into is None and c.kernel is None]
     found.sort(key=lambda c: (-c.tactic.priority, c.tactic.name))
     return [replace(candidate, on_host=True) for candidate in found[:1]]
+
+
+def _check_host_kernels(layer: Layer, target: Target, registry: Registry) -> None:
+    """Raise DeviceError for a layer that can only be recorded for other devices."""
+    plugin, host = layer.plugin, target.host.device
+    devices = {*plugin.devices, *(d for k in registry.kernels_for(plugin.type) for d in k.devices)}
+    if not plugin.recordable or host in devices:
+        return
+    refused = "" if target.is_host else f", which take none of its tensors on {target.device!r}"
+    raise DeviceError(
+        f"layer {layer.name!r} ({plugin.type}) has kernels for {', '.join(sorted(devices))} "
+        f"alone{refused}; it cannot run on the host: build for the device "
+        f"{min(devices, default='?')!r}, or substitute the layer"
+    )
 
 
 def _candidates_on(

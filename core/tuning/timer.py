@@ -80,6 +80,11 @@ class Timer:
         return self._effort is not None
 
     @property
+    def promising(self) -> float:
+        """How many times slower than the best a candidate may seem and be measured again."""
+        return self._bench.promising
+
+    @property
     def skipped(self) -> int:
         """Candidates that were not measured because the time was over."""
         return len(self._skipped)

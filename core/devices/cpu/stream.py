@@ -57,7 +57,7 @@ class CpuStream(RecorderStream):
         self._open = True
         self._outermost = -1
 
-    def begin_layer(self, name: str) -> None:
+    def begin_layer(self, name: str, after: Sequence[int] | None = None) -> None:
         """Attribute the following commands to a layer."""
         if len(self._lists) == 1:
             self._outermost += 1

@@ -17,7 +17,7 @@ from ....plugins import (
     TensorDesc,
     TensorView,
 )
-from ....plugins.native.cuda import Context, cudnn
+from ....plugins.native.cuda import Context
 from ...graph import Layer
 from ...graph.naming import naming_layer
 from ...passes.copying import copy_plugin
@@ -29,6 +29,7 @@ from ...tuning.candidates import Candidate
 from ...tuning.effort import Effort
 from ..cpu import Weights
 from ..target import Target
+from .compiling import compile_all
 from .memory import DeviceBuffer
 from .recording import CudaRecording
 from .slots import CudaSlots
@@ -36,7 +37,7 @@ from .stream import CudaStream
 from .timing import Stopwatch
 from .weights import DeviceWeights
 
-FAST = Effort("fast", 2, 6, 1.0, ((1, 0.5), (2, 0.1)))
+FAST = Effort("fast", 3, 4, 1.0, ((1, 0.3), (2, 0.1)))
 """One sample is the mean of many runs, so that few of them tell candidates apart."""
 
 FULL = Effort("full", 7, 15, 1.0)
@@ -53,6 +54,7 @@ class CudaBench(TuningBench):
     since filling them takes longer than timing."""
 
     efforts = {"fast": FAST, "full": FULL, "off": None}
+    promising = 1.15
 
     def __init__(self, registry: Registry, ordinal: int, threads: int) -> None:
         self._registry = registry
@@ -85,7 +87,12 @@ class CudaBench(TuningBench):
             plugin.initialize()
             recording = self._recorded(plugin, kernel, candidate, sample)
             try:
-                yield Stopwatch(recording, cold=where is Weights.MEMORY)
+                near = [
+                    (buffer.address, desc.nbytes) for index, desc in enumerate(candidate.inputs)
+                    if desc is not None and desc.value is None
+                    for buffer in [self._buffer("in", index, desc, sample)]
+                ]
+                yield Stopwatch(recording, where is Weights.MEMORY, gradual=True, near=near)
             finally:
                 recording.synchronize()
         finally:
@@ -93,20 +100,27 @@ class CudaBench(TuningBench):
 
     def worth_timing(self, layer: Layer, found: list[Candidate]) -> list[Candidate]:
         """Compiling takes most of the time. So what needs it is timed in the narrowest type alone,
-        and 16-bit types channels last, if the layer has such a way; the rest everywhere."""
+        and 16-bit types channels last, if the layer has such a way. What has such a way in 16
+        bits gains from tensor cores, and is not timed in 32 bits throughout by others either."""
         compiled = {id(c) for c in found if self._compilations(layer, c)}
-        activations = {id(c): _activations(c) for c in found if id(c) in compiled}
-        ranks = {key: _storage_rank(descs) for key, descs in activations.items()}
-        best = min(ranks.values(), default=(0, 0))
-        return [c for c in found if id(c) not in compiled or ranks[id(c)] == best]
+        if not compiled:
+            return found
+        ranks = {id(c): _storage_rank(_activations(c)) for c in found}
+        best = min(ranks[key] for key in compiled)
+        narrow = any(ranks[id(c)][0] > best[0] for c in found if _is_wide(c))
+        return [
+            c for c in found
+            if (ranks[id(c)] == best if id(c) in compiled else not (narrow and _is_wide(c)))
+        ]
 
     def compile_ahead(self, wanted: Iterable[tuple[Layer, Sequence[Candidate]]]) -> None:
-        requests: dict[Any, None] = {}
-        for layer, candidates in wanted:
-            for candidate in candidates:
-                requests.update(dict.fromkeys(self._compilations(layer, candidate)))
-        if requests:
-            cudnn.build_ahead(list(requests), self._target.ordinal)
+        compile_all(
+            (
+                needed for layer, candidates in wanted for candidate in candidates
+                for needed in self._compilations(layer, candidate)
+            ),
+            self._target.ordinal,
+        )  # fmt: skip
 
     def _compilations(self, layer: Layer, candidate: Candidate) -> Sequence[object]:
         if candidate.kernel is not None or candidate.on_host:
@@ -195,6 +209,11 @@ class CudaBench(TuningBench):
 def _activations(candidate: Candidate) -> list[TensorDesc]:
     described = [desc for desc in (*candidate.inputs, *candidate.outputs) if desc is not None]
     return [desc for desc in described if not desc.is_constant]
+
+
+def _is_wide(candidate: Candidate) -> bool:
+    """Whether all activations are float32."""
+    return all(desc.dtype is DataType.FLOAT32 for desc in _activations(candidate))
 
 
 def _storage_rank(descs: Sequence[TensorDesc]) -> tuple[int, int]:

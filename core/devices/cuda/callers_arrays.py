@@ -2,33 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ....plugins import Array, DeviceError, ShapeError, TensorDesc, format_shape
-from ...runtime.context import as_array
+from ....plugins import (
+    Array,
+    DeviceError,
+    PlugrtError,
+    ShapeError,
+    TensorDesc,
+    format_shape,
+)
+from ...graph import Tensor
+from ...runtime.context import Outputs, as_array, missing_input, unknown_input, wrong_type
 from .events import DeviceStream
 from .interchange import ForeignArray
 
 Feed = Array | ForeignArray
 
+ON_DEVICE = "device"
+"""What `outputs` says for results that stay on the GPU."""
+
+
+def is_on_host(value: Any) -> bool:
+    """Of an input, or of where an output goes: None stands for a new array on the host."""
+    return value is None or isinstance(value, np.ndarray)
+
+
+def feeds_of(
+    inputs: Mapping[str, Any], tensors: Sequence[tuple[str, Any, Tensor]], stream: DeviceStream
+) -> list[Feed]:
+    """The arrays of a call in order; those on the GPU are usable on `stream`. `tensors` are name,
+    NumPy type and tensor of each input.
+
+    Raises ShapeError for one that is missing, unknown or of another type, DeviceError for one
+    on another GPU.
+    """
+    feeds: list[Feed] = []
+    for name, dtype, tensor in tensors:
+        if name not in inputs:
+            raise missing_input(name, inputs)
+        value = inputs[name]
+        if not isinstance(value, np.ndarray):
+            foreign = array_on_gpu("input", name, value, stream)
+            if foreign is not None:
+                if foreign.dtype is not tensor.dtype:
+                    raise wrong_type(name, foreign.dtype.value, tensor)
+                feeds.append(foreign)
+                continue
+            value = as_array("input", name, value)
+        if value.dtype != dtype:
+            raise wrong_type(name, value.dtype, tensor)
+        feeds.append(value)
+    if len(inputs) > len(feeds):
+        raise unknown_input(inputs, [name for name, _, _ in tensors])
+    return feeds
+
+
+def targets_of(
+    outputs: Outputs, names: Sequence[str], descs: Sequence[TensorDesc], stream: DeviceStream
+) -> list[Any]:
+    """Where each result of a call goes, when not to new arrays of the GPU: an array of the
+    host, a foreign one, or None for a new one of the host.
+
+    Raises ShapeError for one that is unknown or does not fit, PlugrtError for a word that says
+    nothing.
+    """
+    if not outputs:
+        return [None] * len(names)
+    if isinstance(outputs, str):
+        raise PlugrtError(f"outputs={outputs!r} is not possible; give arrays, 'device' or None")
+    unknown = [name for name in outputs if name not in names]
+    if unknown:
+        raise ShapeError(f"unknown output {unknown[0]!r}; the engine has: {', '.join(names)}")
+    return [
+        target_for(name, desc, outputs.get(name), stream)
+        for name, desc in zip(names, descs, strict=True)
+    ]
+
 
 def array_on_gpu(
-    kind: str, name: str, value: Any, stream: DeviceStream, ordinal: int
+    kind: str, name: str, value: Any, stream: DeviceStream
 ) -> ForeignArray | None:
-    """The memory of an array on this GPU, usable on `stream`; None for one on the host.
+    """The memory of an array on the GPU of `stream`, usable there; None for one on the host.
 
     Raises DeviceError for another GPU's, ShapeError for one with gaps.
     """
     found = None if isinstance(value, np.ndarray) else ForeignArray.of(value, stream)
     if found is None:
         return None
-    if found.ordinal != ordinal:
+    if found.ordinal != stream.ordinal:
         raise DeviceError(
-            f"{kind} {name!r} lies on GPU {found.ordinal}, the engine runs on {ordinal}; copy it "
-            "there, or load the engine for that GPU"
+            f"{kind} {name!r} lies on GPU {found.ordinal}, the engine runs on {stream.ordinal}; "
+            "copy it there, or load the engine for that GPU"
         )
     if not found.is_contiguous:
         raise ShapeError(
@@ -38,16 +106,14 @@ def array_on_gpu(
     return found
 
 
-def target_for(
-    name: str, desc: TensorDesc, value: Any, stream: DeviceStream, ordinal: int
-) -> Any:
-    """Where an output goes: the caller's array on the host or GPU, or a new one on the host.
+def target_for(name: str, desc: TensorDesc, value: Any, stream: DeviceStream) -> Any:
+    """Where an output goes: the caller's array on the host or GPU, or None as it is.
 
     Raises ShapeError for one that does not fit.
     """
     if value is None:
-        return np.empty(desc.sizes, desc.dtype.numpy)
-    found: Any = array_on_gpu("output", name, value, stream, ordinal)
+        return None
+    found: Any = array_on_gpu("output", name, value, stream)
     if found is not None:
         fits = found.shape == desc.sizes and found.dtype is desc.dtype
         told = found.dtype.value

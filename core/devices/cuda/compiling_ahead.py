@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
-from ....plugins import DeviceError
-from ....plugins.native.cuda import cudnn
 from ...graph.naming import naming_layer
 from ...memory import MemoryPlan
 from ...runtime.planned import PlannedNetwork
 from ..target import Target
+from .compiling import compile_all
 
 
 def compile_ahead(planned: PlannedNetwork, plan: MemoryPlan, ordinal: int) -> None:
     """Put what the layers outside bodies need into the disk cache of kernels, by as many processes
     as it is worth. What fails is told when its layer is recorded."""
     target = Target("cuda", ordinal)
-    wanted: dict[Any, None] = {}
+    wanted: list[Any] = []
     for layer in planned.network.layers:
         if layer.on_host or layer.kernel is not None:
             continue
@@ -29,7 +27,6 @@ def compile_ahead(planned: PlannedNetwork, plan: MemoryPlan, ordinal: int) -> No
         request = target.request(inputs, outputs, layer.epilogue)
         with naming_layer(layer.name, layer.plugin, "getCompilations()"):
             found = layer.plugin.getCompilations(request, [layer.plugin.tactic])
-        wanted.update(dict.fromkeys(found))
+        wanted += found
     if wanted:
-        with suppress(DeviceError):
-            cudnn.build_ahead(list(wanted), ordinal)
+        compile_all(wanted, ordinal)

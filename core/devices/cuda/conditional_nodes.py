@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from ....plugins import DeviceError
 from ....plugins.native.cuda import Context, driver_version
 from ....plugins.native.cuda.driver_calls import call
 from ....plugins.native.cuda.packages import driver
+from .captured_nodes import captured, continue_behind, edge_data
 from .events import DeviceStream
 
 OLDEST_DRIVER = (12, 4)
@@ -38,10 +38,10 @@ def add_conditional(
     """
     require_conditional_nodes()
     module = driver()
-    graph, _ = _captured(parent)
+    graph, _ = captured(parent)
     handle = call("cuGraphConditionalHandleCreate", graph, context.handle, 0, 0)
     set_first(int(handle))
-    graph, dependencies = _captured(parent)
+    graph, dependencies = captured(parent)
     kinds = module.CUgraphConditionalNodeType
     parameters = module.CUgraphNodeParams()
     parameters.type = module.CUgraphNodeType.CU_GRAPH_NODE_TYPE_CONDITIONAL
@@ -51,11 +51,9 @@ def add_conditional(
     )
     parameters.conditional.size = 1
     parameters.conditional.ctx = context.handle
-    edges = () if _has_plain_edges() else (None,)
-    node = call("cuGraphAddNode", graph, dependencies, *edges, len(dependencies), parameters,
+    node = call("cuGraphAddNode", graph, dependencies, *edge_data(), len(dependencies), parameters,
                 what="adding control flow to a graph")  # fmt: skip
-    replace = module.CUstreamUpdateCaptureDependencies_flags.CU_STREAM_SET_CAPTURE_DEPENDENCIES
-    call("cuStreamUpdateCaptureDependencies", parent.cuda, [node], *edges, 1, int(replace))
+    continue_behind(parent, [node])
     inner = parameters.conditional.phGraph_out[0]
     _capture_into(inner, context, lambda own: body(own, int(handle)))
 
@@ -70,16 +68,3 @@ def _capture_into(graph: Any, context: Context, body: Callable[[DeviceStream], N
         driver().cuStreamEndCapture(own.cuda)
         raise
     call("cuStreamEndCapture", own.cuda, what="recording a body for the GPU")
-
-
-def _captured(stream: DeviceStream) -> tuple[Any, list[Any]]:
-    """The graph that a stream is captured into, and the nodes that the next one depends on."""
-    found = call("cuStreamGetCaptureInfo", stream.cuda)
-    return found[2], list(found[3] or [])
-
-
-@cache
-def _has_plain_edges() -> bool:
-    """Whether the bindings are of CUDA 12, whose calls take no data of edges."""
-    text = driver().cuGraphAddNode.__doc__ or ""
-    return "dependencyData" not in text.partition("\n")[0]

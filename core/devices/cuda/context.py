@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, cast
 
-import numpy as np
-
-from ....plugins import DeviceError, PlugrtError, ShapeError, TensorDesc
-from ...runtime.context import (
-    MAXIMUM_SHAPES,
-    ExecutionContext,
-    Outputs,
-    Owner,
-    as_array,
-    missing_input,
-    wrong_type,
-)
+from ....plugins import DeviceError, PlugrtError, TensorDesc
+from ...runtime.context import MAXIMUM_SHAPES, ExecutionContext, Outputs, Owner
 from ...runtime.planned import PlannedNetwork
 from ...runtime.shape_recording import ShapeRecording
-from .callers_arrays import Feed, array_on_gpu, check_apart, target_for
+from .call_queue import CallQueue
+from .callers_arrays import ON_DEVICE, Feed, check_apart, feeds_of, is_on_host, targets_of
+from .calls import Call, only_graph
 from .compiling_ahead import compile_ahead
-from .endpoints import Endpoint
 from .events import DeviceStream
 from .faults import Faults
-from .interchange import ForeignArray
 from .memory import DeviceBuffer
-from .recorder import DEVICE, HOST, CudaRecorder
-from .shape_places import ShapePlaces
+from .recorder import CudaRecorder
+from .shape_places import ShapePlaces, Way
+from .transfers import HostTransfers, result_of
+from .turns import DEPTH, Turn, Turns
 from .weights import DeviceWeights
-
-ON_DEVICE = "device"
-"""What `outputs` says for results that stay on the GPU."""
 
 MOST_RUNNING = 64
 """Calls that are begun before the first of them is waited for."""
@@ -44,8 +35,11 @@ class CudaContext(ExecutionContext):
     """Runs an engine on a GPU, on a stream of its own.
 
     An inference is one launch of a graph, unless layers run on the host or sizes depend on the
-    data; copies from and to the host are part of it.
+    data; copies of small arrays from and to the host are part of it. Calls from several threads,
+    and those of `enqueue`, overlap: one call's arrays are copied while another computes.
     """
+
+    calls_at_once = DEPTH
 
     def __init__(
         self, planned: PlannedNetwork, weights: DeviceWeights, threads: int,
@@ -56,10 +50,37 @@ class CudaContext(ExecutionContext):
         self._context = weights.context
         self._stream = DeviceStream(self._context)
         self._faults = Faults(self._context)
-        self._memory = DeviceBuffer(self._context, 1)
+        self._memory: DeviceBuffer | None = None
+        """The arena of all shapes."""
         self._shapes: OrderedDict[Key, ShapePlaces] = OrderedDict()
-        self._running: list[list[Feed]] = []
-        """What calls read that may not be done."""
+        self._turns = Turns(self._context)
+        self._transfers = HostTransfers(self._context, self._stream)
+        self._running: list[Sequence[Feed]] = []
+        """What calls read that left before they were done."""
+        self._queue: CallQueue | None = None
+
+    @property
+    def stream(self) -> DeviceStream:
+        """What all calls run on, for events of one's own; its `handle` is the CUstream."""
+        return self._stream
+
+    @property
+    def is_usable(self) -> bool:
+        return self._stream.is_usable
+
+    def execute(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> dict[str, Any]:
+        return self._finish(self._begin_alone(inputs, outputs))
+
+    def enqueue(
+        self, inputs: Mapping[str, Any], outputs: Outputs = None
+    ) -> Future[dict[str, Any]]:
+        with self._starting:
+            self._check_open()
+            if self._closing:
+                raise PlugrtError("the execution context is being closed; create another one")
+            if self._queue is None:
+                self._queue = CallQueue()
+            return self._queue.put(lambda: self._begin_alone(inputs, outputs), self._finish)
 
     def synchronize(self) -> None:
         """Wait for all calls whose results stay on the GPU. Raises DeviceError naming a layer
@@ -72,53 +93,55 @@ class CudaContext(ExecutionContext):
 
     def _recording_for(self, key: Key) -> ShapeRecording:
         found = self._shapes_for(key)
-        network = self._planned.network
-        return self._recorded(found, HOST * (len(network.inputs) + len(network.outputs)))
+        return self._recorded(found, found.host_mode)
 
     def _shapes_for(self, key: Key) -> ShapePlaces:
         found = self._shapes.get(key)
         if found is None:
-            found = self._shapes[key] = ShapePlaces()
-            try:
-                self._check_limits(self._planned.sizes_of(key))
-                self._first_recording(found, key)
-            except BaseException:
-                del self._shapes[key]
-                raise
+            found = self._first_shapes(key)
+            self._shapes[key] = found
             if len(self._shapes) > MAXIMUM_SHAPES:
                 self.synchronize()
                 self._shapes.popitem(last=False)
-        else:
+        elif len(self._shapes) > 1:
             self._shapes.move_to_end(key)
         return found
 
-    def _first_recording(self, shapes: ShapePlaces, key: Key) -> None:
+    def _first_shapes(self, key: Key) -> ShapePlaces:
         network = self._planned.network
-        shapes.sizes = self._planned.sizes_of(key)
-        shapes.inputs = [
-            Endpoint(self._context, TensorDesc(tensor.dtype, shape))
+        sizes = self._planned.sizes_of(key)
+        self._check_limits(sizes)
+        descs = [
+            TensorDesc(tensor.dtype, shape)
             for tensor, shape in zip(network.inputs, key, strict=True)
         ]
-        mode = HOST * (len(network.inputs) + len(network.outputs))
-        recording = self._make(shapes, mode)
-        shapes.outputs += [Endpoint(self._context, desc) for desc in recording.output_descs]
-        shapes.recordings[mode] = recording
+        shapes = ShapePlaces(self._context, sizes, descs)
+        recorder, recording = self._make(shapes)
+        shapes.outputs = recording.output_descs
+        recorder.mode = shapes.host_mode
+        shapes.recordings[recorder.mode] = recording
+        return shapes
 
-    def _make(self, shapes: ShapePlaces, mode: str) -> ShapeRecording:
-        recorder = CudaRecorder(
-            self._weights, self._stream, self._faults, shapes.inputs, shapes.outputs, mode
-        )
+    def _make(self, shapes: ShapePlaces, mode: str = "") -> tuple[CudaRecorder, ShapeRecording]:
+        recorder = CudaRecorder(self._weights, self._stream, self._faults, shapes, mode)
         recording = ShapeRecording(self._planned, shapes.sizes, recorder, self.threads)
-        if recording.plan.arena_size > self._memory.nbytes:
-            self.synchronize()
-            self._memory = DeviceBuffer(self._context, recording.plan.arena_size)
+        if self._memory is None or recording.plan.arena_size > self._memory.nbytes:
+            self._stream.synchronize()
+            self._memory = None
+            given = ", ".join(map(str, shapes.inputs))
+            self._memory = DeviceBuffer(
+                self._context, recording.plan.arena_size, f"the activations of {given}"
+            )
+            for other in self._shapes.values():
+                other.forget_graphs()  # of the former arena
         compile_ahead(self._planned, recording.plan, self._context.ordinal)
-        return recording
+        return recorder, recording
 
     def _recorded(self, shapes: ShapePlaces, mode: str) -> ShapeRecording:
         found = shapes.recordings.get(mode)
         if found is None:
-            found = shapes.recordings[mode] = self._make(shapes, mode)
+            _, found = self._make(shapes, mode)
+            shapes.recordings[mode] = found
         return found
 
     # ---- a call ---------------------------------------------------------------------------
@@ -127,123 +150,157 @@ class CudaContext(ExecutionContext):
         self, inputs: Mapping[str, Any], outputs: Outputs,
         times: list[tuple[int, float]] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        self._check_open()
-        if isinstance(outputs, str) and outputs != ON_DEVICE:
-            raise PlugrtError(f"outputs={outputs!r} is not possible; give arrays, 'device' or None")
-        feeds = self._feeds(inputs)
-        shapes = self._shapes_for(tuple([feed.shape for feed in feeds]))
-        targets = self._targets(shapes, outputs)
-        mode = "".join(
-            [HOST if isinstance(feed, np.ndarray) else DEVICE for feed in feeds]
-            + [HOST if isinstance(target, np.ndarray) else DEVICE for target in targets]
-        )
-        if self._running and (HOST in mode or len(self._running) == MOST_RUNNING):
-            self.synchronize()  # the last call may still use the pinned memory
-        recording = self._recorded(shapes, mode)
-        if not recording.is_simple and DEVICE in mode[len(feeds) :]:
-            raise DeviceError(
-                "sizes of this network depend on its data, so its outputs cannot stay on the GPU; "
-                "give arrays of the host, or none"
-            )
-        for endpoint, feed in zip(shapes.inputs, feeds, strict=True):
-            if isinstance(feed, np.ndarray):
-                endpoint.write(feed)
-        given = tuple([item.address for item in (*feeds, *targets) if hasattr(item, "address")])
-        in_place = not given or shapes.are_known(mode, given)
-        sources = [
-            feed.address if in_place and isinstance(feed, ForeignArray) else endpoint.device.address
-            for endpoint, feed in zip(shapes.inputs, feeds, strict=True)
-        ]  # fmt: skip
-        results = [
-            endpoint.device.address if not in_place or isinstance(target, np.ndarray)
-            else target.address
-            for endpoint, target in zip(shapes.outputs, targets, strict=True)
-        ]  # fmt: skip
-        if isinstance(outputs, Mapping):
-            check_apart(feeds, targets, self._planned.network.output_names)
-        if not in_place:
-            self._copy_in(shapes, feeds)
-        self._running.append(feeds)
-        sizes = recording.run(self._memory.address, sources, results, times)
-        if not in_place:
-            self._copy_out(shapes, targets)
-        return self._results(shapes, recording, feeds, targets, outputs, sizes)
+        return self._finish(self._begin(inputs, outputs, times))
 
-    def _results(
-        self, shapes: ShapePlaces, recording: ShapeRecording, feeds: Sequence[Feed],
-        targets: Sequence[Any], outputs: Outputs, sizes: Mapping[str, int],
-    ) -> dict[str, Any]:  # fmt: skip
+    def _begin_alone(self, inputs: Mapping[str, Any], outputs: Outputs) -> Call:
+        with self._lock:
+            return self._begin(inputs, outputs)
+
+    def _begin(
+        self, inputs: Mapping[str, Any], outputs: Outputs,
+        times: list[tuple[int, float]] | None = None,
+    ) -> Call:  # fmt: skip
+        """Put a call on the stream; one thread at a time."""
+        self._check_open()
+        feeds = feeds_of(inputs, self._inputs, self._stream)
+        shapes = self._shapes_for(tuple([feed.shape for feed in feeds]))
         names = self._planned.network.output_names
+        targets: list[Any]
         if outputs == ON_DEVICE:
+            targets = [endpoint.fresh(self._stream) for endpoint in shapes.of_turn(0).outputs]
+        else:
+            targets = targets_of(outputs, names, shapes.outputs, self._stream)
+        given: list[Any] = [item for item in (*feeds, *targets) if not is_on_host(item)]
+        mode = shapes.mode(feeds, targets) if given else shapes.host_mode
+        recording = self._recorded(shapes, mode)
+        way: Way = (mode, ())
+        in_place = True
+        if given:
+            if not recording.is_simple and not all(map(is_on_host, targets)):
+                raise DeviceError(
+                    "sizes of this network depend on its data, so its outputs cannot stay on the "
+                    "GPU; give arrays of the host, or none"
+                )
+            if outputs and outputs != ON_DEVICE:
+                check_apart(feeds, targets, names)
+            named = (mode, tuple([item.address for item in given]))
+            in_place = shapes.is_known(named, self._stream)
+            way = named if in_place else way
+        uses_places = not in_place or len(given) < len(feeds) + len(targets)
+        turn = self._turns.take() if uses_places else None
+        try:
+            if turn is not None and self._faults.are_possible:
+                self._turns.wait_for_others(turn)  # else a failure could be another call's
+            places = shapes.of_turn(0 if turn is None else turn.number)
+            call = Call(turn, places, recording, targets, outputs, held=feeds)
             with self._context.current():
-                return {
-                    name: endpoint.result(target, self._stream, (feeds, self))
-                    for name, endpoint, target in zip(names, shapes.outputs, targets, strict=True)
-                }
-        self.synchronize()
-        given = outputs if isinstance(outputs, Mapping) else {}
+                self._put(call, way, feeds, in_place, times)
+                if outputs == ON_DEVICE:
+                    self._leave(call, shapes, feeds)
+        except BaseException:
+            if turn is not None:
+                with suppress(DeviceError):
+                    self._transfers.synchronize()
+                turn.leave()
+            raise
+        return call
+
+    def _put(
+        self, call: Call, way: Way, feeds: Sequence[Feed], in_place: bool,
+        times: list[tuple[int, float]] | None,
+    ) -> None:  # fmt: skip
+        turn, places = call.turn, call.places
+        if turn is not None:
+            alone = self._turns.is_alone(turn)
+            call.is_read = self._transfers.bring(turn, places.inputs, feeds, alone, in_place)
+        graph = places.graphs.get(way) if times is None else None
+        if graph is not None:
+            graph.launch(self._stream)
+        else:
+            call.sizes = self._run(call, way, feeds, times)
+        if turn is not None:
+            call.chunked = self._transfers.fetch(turn, places.outputs, call.targets, in_place)
+
+    def _run(
+        self, call: Call, way: Way, feeds: Sequence[Feed], times: list[tuple[int, float]] | None
+    ) -> Mapping[str, int]:
+        """Run a recording on the addresses of a call's arrays, or on fixed ones."""
+        places, recording = call.places, call.recording
+        sources, results = (
+            [
+                item.address if way[1] and not is_on_host(item) else endpoint.device.address
+                for endpoint, item in zip(endpoints, items, strict=True)
+            ]
+            for endpoints, items in ((places.inputs, feeds), (places.outputs, call.targets))
+        )
+        arena = 0 if self._memory is None else self._memory.address
+        sizes = recording.run(arena, sources, results, times)
+        graph = only_graph(recording) if times is None else None
+        if graph is not None:
+            places.graphs[way] = graph
+        return sizes
+
+    def _leave(self, call: Call, shapes: ShapePlaces, feeds: Sequence[Feed]) -> None:
+        """End a call whose results stay on the GPU before they are there."""
+        names, ends = self._planned.network.output_names, shapes.of_turn(0).outputs
+        call.results = {
+            name: endpoint.result(target, self._stream, (feeds, self))
+            for name, endpoint, target in zip(names, ends, call.targets, strict=True)
+        }
+        if call.is_read and call.turn is not None:
+            call.turn.arrived.synchronize()  # the caller may change its arrays then
+        if len(self._running) >= MOST_RUNNING:
+            self.synchronize()
+        self._running.append(feeds)
+        if call.turn is not None:
+            call.turn.is_pending = True
+            call.turn.leave()
+
+    def _finish(self, call: Call) -> dict[str, Any]:
+        """Wait for a call that was put on the stream, and take its results."""
+        if call.results is not None:
+            return call.results
+        turn = call.turn
+        if turn is None:
+            self.synchronize()
+            return dict(cast("Mapping[str, Any]", call.outputs))
+        try:
+            return self._take(call, turn)
+        finally:
+            turn.leave()
+
+    def _take(self, call: Call, turn: Turn) -> dict[str, Any]:
+        recording, targets = call.recording, call.targets
+        if not call.chunked:
+            turn.done.synchronize()
         found: dict[str, Any] = {}
         for index, (name, endpoint, target) in enumerate(
-            zip(names, shapes.outputs, targets, strict=True)
+            zip(self._planned.network.output_names, call.places.outputs, targets, strict=True)
         ):
-            if not isinstance(target, np.ndarray):
-                found[name] = given[name]
-                continue
-            endpoint.read(target)
-            found[name] = target if recording.is_simple else recording.cut(index, target, sizes)
+            if is_on_host(target):
+                array = result_of(endpoint, target, endpoint in call.chunked)
+                found[name] = (
+                    array if recording.is_simple else recording.cut(index, array, call.sizes)
+                )
+            else:
+                found[name] = cast("Mapping[str, Any]", call.outputs)[name]
+        if call.chunked:
+            turn.done.synchronize()
+        self._faults.check()
         return found
 
-    def _copy_in(self, shapes: ShapePlaces, feeds: Sequence[Feed]) -> None:
-        with self._context.current():
-            for endpoint, feed in zip(shapes.inputs, feeds, strict=True):
-                if isinstance(feed, ForeignArray):
-                    endpoint.copy(self._stream, endpoint.device.address, feed.address)
-
-    def _copy_out(self, shapes: ShapePlaces, targets: Sequence[Any]) -> None:
-        with self._context.current():
-            for endpoint, target in zip(shapes.outputs, targets, strict=True):
-                if not isinstance(target, np.ndarray):
-                    endpoint.copy(self._stream, target.address, endpoint.device.address)
-
-    # ---- callers' arrays ------------------------------------------------------------------
-
-    def _feeds(self, inputs: Mapping[str, Any]) -> list[Feed]:
-        feeds: list[Feed] = []
-        for name, dtype, tensor in self._inputs:
-            if name not in inputs:
-                raise missing_input(name, inputs)
-            value = inputs[name]
-            foreign = array_on_gpu("input", name, value, self._stream, self._context.ordinal)
-            if foreign is not None:
-                if foreign.dtype is not tensor.dtype:
-                    raise wrong_type(name, foreign.dtype.value, tensor)
-                feeds.append(foreign)
-                continue
-            array = as_array("input", name, value)
-            if array.dtype != dtype:
-                raise wrong_type(name, array.dtype, tensor)
-            feeds.append(np.ascontiguousarray(array).reshape(array.shape))
-        if len(inputs) > len(feeds):
-            raise self._unknown_input(inputs)
-        return feeds
-
-    def _targets(self, shapes: ShapePlaces, outputs: Outputs) -> list[Any]:
-        """Where each result goes: an array of the host, a foreign one or a buffer on the GPU."""
-        if outputs == ON_DEVICE:
-            return [endpoint.fresh(self._stream) for endpoint in shapes.outputs]
-        given = cast("Mapping[str, Any]", outputs or {})
-        names = self._planned.network.output_names
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise ShapeError(f"unknown output {unknown[0]!r}; the engine has: {', '.join(names)}")
-        return [
-            target_for(name, endpoint.desc, given.get(name), self._stream, self._context.ordinal)
-            for name, endpoint in zip(names, shapes.outputs, strict=True)
-        ]
+    def close(self) -> None:
+        with self._starting:
+            self._closing = True
+        if self._queue is not None:
+            self._queue.close()
+        super().close()
 
     def _release(self) -> None:
         super()._release()
-        self._stream.synchronize()
+        with suppress(DeviceError):  # whoever waited for a call was told
+            self._turns.wait_for_others()
+            self._stream.synchronize()
         self._running.clear()
         self._shapes.clear()
-        self._memory = DeviceBuffer(self._context, 1)
+        self._memory = None

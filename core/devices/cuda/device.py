@@ -48,6 +48,18 @@ class CudaDevice(DevicePlugin):
             raise DeviceError(f"the device 'cuda' cannot be used: {reason}")
         self._context = cuda.Context.of(self.ordinal)  # made once, as that takes long
 
+    def notes(self) -> Sequence[str]:
+        from ....plugins.native.cuda import cublaslt, cudnn
+
+        return [
+            f"{name} is not used: {reason}. {instead} run by plugrt's own kernels, which are slower"
+            for name, reason, instead in (
+                ("cuDNN", cudnn.unavailable_reason(), "Convolutions"),
+                ("cuBLASLt", cublaslt.unavailable_reason(), "Matrix products"),
+            )
+            if reason is not None
+        ]
+
     def open(
         self, release: Callable[[], None] = lambda: None, cache: object = None
     ) -> CudaSession:

@@ -21,6 +21,9 @@ _TYPES = {
     DataType.UINT32: ("uint", 32), DataType.UINT64: ("uint", 64), DataType.BOOL: ("bool", 8),
 }  # fmt: skip
 
+_KNOWN = {(_CODES[kind], bits): dtype for dtype, (kind, bits) in _TYPES.items()}
+"""By code and bits."""
+
 
 class _Device(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int32), ("ordinal", ctypes.c_int32)]
@@ -30,7 +33,9 @@ class _ElementType(ctypes.Structure):
     _fields_ = [("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16)]
 
 
-class _Tensor(ctypes.Structure):
+class Tensor(ctypes.Structure):
+    """DLTensor."""
+
     _fields_ = [
         ("data", ctypes.c_void_p), ("device", _Device), ("rank", ctypes.c_int32),
         ("dtype", _ElementType), ("shape", ctypes.POINTER(ctypes.c_int64)),
@@ -44,7 +49,7 @@ class _ManagedTensor(ctypes.Structure):
 
 _DELETER = ctypes.CFUNCTYPE(None, ctypes.POINTER(_ManagedTensor))
 _ManagedTensor._fields_ = [
-    ("tensor", _Tensor), ("context", ctypes.c_void_p), ("deleter", _DELETER)
+    ("tensor", Tensor), ("context", ctypes.c_void_p), ("deleter", _DELETER)
 ]  # fmt: skip
 
 _DESTRUCTOR = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -119,29 +124,27 @@ class Imported:
 def imported(capsule: Any) -> Imported:
     """What a capsule holds, which then is ours. Raises ShapeError for an unknown type."""
     place = _pointer_of(capsule, _NAME)
-    managed = ctypes.cast(place, ctypes.POINTER(_ManagedTensor))
-    tensor = managed.contents.tensor
-    names = {code: name for name, code in _CODES.items()}
-    kind = (names.get(tensor.dtype.code), tensor.dtype.bits)
-    known = {value: dtype for dtype, value in _TYPES.items()}
-    if kind not in known or tensor.dtype.lanes != 1:
-        raise ShapeError(
-            f"a DLPack tensor has element type code {tensor.dtype.code} of {tensor.dtype.bits} "
-            "bits, which plugrt does not know; cast it"
-        )
+    managed = _ManagedTensor.from_address(place)
+    device = managed.tensor.device
+    address, shape, strides, dtype = read(managed.tensor)
     _rename(capsule, _USED)
-    rank = int(tensor.rank)
 
     def release() -> None:
-        if managed.contents.deleter:
-            managed.contents.deleter(managed)
+        if managed.deleter:
+            managed.deleter(ctypes.byref(managed))
 
-    return Imported(
-        int(tensor.data or 0) + int(tensor.offset),
-        tuple(tensor.shape[:rank]),
-        tuple(tensor.strides[:rank]) if tensor.strides else None,
-        known[kind],
-        int(tensor.device.kind),
-        int(tensor.device.ordinal),
-        release,
-    )
+    return Imported(address, shape, strides, dtype, device.kind, device.ordinal, release)
+
+
+def read(tensor: Tensor) -> tuple[int, tuple[int, ...], tuple[int, ...] | None, DataType]:
+    """Address, shape, strides in elements (None for C-contiguous) and type. Raises ShapeError for
+    an unknown type."""
+    element, rank = tensor.dtype, tensor.rank
+    dtype = _KNOWN.get((element.code, element.bits))
+    if dtype is None or element.lanes != 1:
+        raise ShapeError(
+            f"a DLPack tensor has element type code {element.code} of {element.bits} bits, which "
+            "plugrt does not know; cast it"
+        )
+    strides = tuple(tensor.strides[:rank]) if tensor.strides else None
+    return (tensor.data or 0) + tensor.offset, tuple(tensor.shape[:rank]), strides, dtype

@@ -14,12 +14,17 @@ from ....plugins.native.cuda import Context
 from ....plugins.native.cuda.driver_calls import call
 from ....plugins.native.cuda.packages import driver
 from .events import DeviceStream, Event
-from .host_copies import copy_bytes
 from .interchange import DeviceArray
 from .memory import DeviceBuffer, pinned_array
+from .pinned import is_pinned
+from .staging import Download, upload
 
 MOST_SPARE = 4
 """Result buffers that wait for the next call; further ones are given back."""
+
+LARGE = 256 << 10
+"""Bytes from which a copy from or to the host is no node of the graph: it begins before the
+graph does, in chunks, and an array that its owner has pinned is not copied twice."""
 
 
 @dataclass
@@ -42,6 +47,7 @@ class Endpoint:
     def __init__(self, context: Context, desc: TensorDesc) -> None:
         self.desc = desc
         self.nbytes = desc.nbytes
+        self.is_large = self.nbytes >= LARGE
         self._context = context
         self._spare: list[tuple[ResultMemory, list[Event]]] = []
         """With marks behind what their last holders have asked for."""
@@ -49,12 +55,19 @@ class Endpoint:
     @cached_property
     def device(self) -> DeviceBuffer:
         """Its fixed place on the GPU."""
-        return DeviceBuffer(self._context, max(self.nbytes, 1))
+        return DeviceBuffer(self._context, max(self.nbytes, 1), "an input or output")
 
     @cached_property
     def pinned(self) -> Array:
         """Its bytes on the host."""
         return pinned_array(self._context, self.nbytes)
+
+    @cached_property
+    def host(self) -> Array:
+        """The array in its bytes on the host."""
+        return self.pinned.view(self.desc.dtype.numpy).reshape(self.desc.sizes)
+
+    # ---- as a node of a graph -------------------------------------------------------------
 
     def fetch(self, stream: DeviceStream, address: int) -> None:
         """Put the copy from the host on a stream."""
@@ -71,13 +84,44 @@ class Endpoint:
         if self.nbytes:
             call("cuMemcpyDtoDAsync", target, source, self.nbytes, stream.cuda)
 
+    # ---- large arrays of the host ---------------------------------------------------------
+
+    def upload(self, array: Array, stream: DeviceStream) -> bool:
+        """Put the transfer of an array on a stream. True when it is read where it lies, so that
+        it must not change before the stream has come so far."""
+        if array.flags.c_contiguous and is_pinned(array):
+            call("cuMemcpyHtoDAsync", self.device.address, array.ctypes.data, self.nbytes,
+                 stream.cuda)  # fmt: skip
+            return True
+        contiguous = np.ascontiguousarray(array)
+        upload(contiguous, self.pinned, self.device.address, stream)
+        return False
+
+    def begin_download(self, target: Array | None, stream: DeviceStream) -> bool:
+        """Put the transfer to the host on a stream. False when it goes straight into `target`,
+        and `finish_download` is not needed."""
+        if target is not None and is_pinned(target):
+            call("cuMemcpyDtoHAsync", target.ctypes.data, self.device.address, self.nbytes,
+                 stream.cuda)  # fmt: skip
+            return False
+        self._download.begin(self.device.address, stream)
+        return True
+
+    def finish_download(self, target: Array) -> None:
+        """Wait, and copy what has arrived into a C-contiguous array."""
+        self._download.finish(target)
+
+    @cached_property
+    def _download(self) -> Download:
+        return Download(self._context, self.pinned)
+
     # ---- results that callers keep --------------------------------------------------------
 
     def fresh(self, stream: DeviceStream) -> ResultMemory:
         """Memory for a result that its caller keeps; work on `stream` may write to it once
         earlier readers are done."""
         if not self._spare:
-            buffer = DeviceBuffer(self._context, max(self.nbytes, 1))
+            buffer = DeviceBuffer(self._context, max(self.nbytes, 1), "a result")
             return ResultMemory(buffer, Event(self._context))
         memory, marks = self._spare.pop()
         for mark in marks:
@@ -97,16 +141,6 @@ class Endpoint:
         )
         back.atexit = False
         return array
-
-    def read(self, target: Array) -> None:
-        """The bytes on the host into a C-contiguous array."""
-        if self.nbytes:
-            copy_bytes(target.reshape(-1).view(np.uint8), self.pinned)
-
-    def write(self, source: Array) -> None:
-        """A C-contiguous array to the bytes on the host."""
-        if self.nbytes:
-            copy_bytes(self.pinned, source.reshape(-1).view(np.uint8))
 
 
 def _put_back(

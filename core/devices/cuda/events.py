@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import weakref
+from functools import cached_property
 from typing import Any, cast
 
 from ....plugins.native.cuda import Context, CudaError
 from ....plugins.native.cuda.devices import current_context
-from ....plugins.native.cuda.driver_calls import call
+from ....plugins.native.cuda.driver_calls import call, explained
 from ....plugins.native.cuda.packages import driver
+
+NOT_READY = 600
+"""CUDA_ERROR_NOT_READY."""
 
 
 class DeviceStream:
@@ -21,8 +25,10 @@ class DeviceStream:
         with context.current():
             self.cuda = call("cuStreamCreate", int(driver().CUstream_flags.CU_STREAM_NON_BLOCKING))
         self.handle = int(self.cuda)
+        self.ordinal = context.ordinal
         owner = context if keep_context else context.handle
         destroy_with(self, "cuStreamDestroy", owner, self.cuda)
+        self._wait = driver().cuStreamWaitEvent
 
     @classmethod
     def service(cls, context: Context) -> DeviceStream:
@@ -37,24 +43,48 @@ class DeviceStream:
         """Wait for all work. Raises DeviceError when some of it failed."""
         call("cuStreamSynchronize", self.cuda, what="running on the GPU")
 
+    @property
+    def is_usable(self) -> bool:
+        """False after a failure that the GPU's context does not recover from."""
+        (error,) = driver().cuStreamQuery(self.cuda)
+        return int(error) in (0, NOT_READY)
+
     def wait_for(self, event: Event) -> None:
         """Let later work wait for an event, without the host."""
-        call("cuStreamWaitEvent", self.cuda, event.cuda, 0)
+        (error,) = self._wait(self.cuda, event.cuda, 0)
+        if error:
+            raise explained(error, "cuStreamWaitEvent")
+
+    def follow(self, other: int) -> None:
+        """Let later work wait for what is on another stream of this GPU at present, which some
+        library has told the number of."""
+        with self._mark.context.current():
+            call("cuEventRecord", self._mark.cuda, driver().CUstream(other))
+            self.wait_for(self._mark)
+
+    @cached_property
+    def _mark(self) -> Event:
+        return Event(Context.of(self.ordinal))
 
 
 class Event:
     """A mark in a stream; with `timing` it can be compared with others."""
 
     def __init__(self, context: Context, timing: bool = False) -> None:
+        self.context = context
         flags = driver().CUevent_flags
         chosen = flags.CU_EVENT_DEFAULT if timing else flags.CU_EVENT_DISABLE_TIMING
         with context.current():
             self.cuda = call("cuEventCreate", int(chosen))
         destroy_with(self, "cuEventDestroy", context, self.cuda)
+        # Every call of a context passes here, so the functions are looked up once.
+        self._record, self._synchronize = driver().cuEventRecord, driver().cuEventSynchronize
 
     def record(self, stream: DeviceStream) -> None:
         """Mark the stream's present end."""
-        call("cuEventRecord", self.cuda, stream.cuda)
+        (error,) = self._record(self.cuda, stream.cuda)
+        if error:
+            raise explained(error, "cuEventRecord")
 
     def record_in_graph(self, stream: DeviceStream) -> None:
         """While the stream is captured: mark this place at every launch of the graph."""
@@ -63,7 +93,14 @@ class Event:
 
     def synchronize(self) -> None:
         """Wait until the mark is reached. Raises DeviceError when work before it failed."""
-        call("cuEventSynchronize", self.cuda, what="running on the GPU")
+        (error,) = self._synchronize(self.cuda)
+        if error:
+            raise explained(error, "cuEventSynchronize", "running on the GPU")
+
+    def is_reached(self) -> bool:
+        """Whether `synchronize` would return, or raise, at once."""
+        (error,) = driver().cuEventQuery(self.cuda)
+        return int(error) != NOT_READY
 
     def seconds_since(self, earlier: Event) -> float:
         """Time between two marks that were both reached."""

@@ -28,6 +28,11 @@ class Faults:
             self._messages.append(message)
         return int(self._words.ctypes.data) + 4 * self._messages.index(message)
 
+    @property
+    def are_possible(self) -> bool:
+        """Whether some kernel may report one."""
+        return bool(self._messages)
+
     def check(self) -> None:
         """Raise DeviceError for a failure that a kernel has reported; it is then forgotten."""
         if self._messages and self._words.any():

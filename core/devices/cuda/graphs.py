@@ -17,6 +17,7 @@ class Graph:
     def __init__(self, context: Context, graph: Any, keep: list[object]) -> None:
         self.context = context
         self.nodes = int(call("cuGraphGetNodes", graph, 0)[1])
+        self.edges = int(call("cuGraphGetEdges", graph, 0)[-1])
         self._keep = keep
         with context.current():
             self._executable = call("cuGraphInstantiate", graph, 0, what="making a graph")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -15,6 +16,7 @@ from ....plugins.native.cuda import Context
 from ....plugins.native.cuda.driver_calls import call
 from ....plugins.native.cuda.packages import driver
 from . import dlpack
+from .dlpack_exchange import Exchange, exchange_of
 from .events import DeviceStream, Event
 
 LEGACY_STREAM = 1
@@ -46,6 +48,11 @@ class DeviceArray:
     def nbytes(self) -> int:
         """Bytes of all elements."""
         return prod(self.shape) * self.dtype.itemsize
+
+    @cached_property
+    def data_type(self) -> DataType:
+        """The type of the elements, as plugrt calls it."""
+        return DataType.of(self.dtype)
 
     def synchronize(self) -> None:
         """Wait until it is written. Raises DeviceError when a kernel failed."""
@@ -97,8 +104,7 @@ class DeviceArray:
             waiting = driver().CUstream(used_on)
             with Context.of(self.ordinal).current():
                 call("cuStreamWaitEvent", waiting, self._ready.cuda, 0)
-        dtype = DataType.of(self.dtype)
-        return dlpack.exported(self.address, self.shape, dtype, self.ordinal, self)
+        return dlpack.exported(self.address, self.shape, self.data_type, self.ordinal, self)
 
 
 class ForeignArray:
@@ -133,8 +139,11 @@ class ForeignArray:
         not. Raises ShapeError for element types that plugrt does not know."""
         if isinstance(value, DeviceArray):
             value.wait_on(stream)
-            dtype = DataType.of(value.dtype)
-            return cls(value.address, value.shape, None, dtype, value.ordinal, value)
+            return cls(value.address, value.shape, None, value.data_type, value.ordinal, value)
+        its_type: type = type(value)
+        exchange = exchange_of(its_type)
+        if exchange is not None and not getattr(value, "requires_grad", False):
+            return cls._by_exchange(exchange, value, stream)
         if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
             kind, _ = value.__dlpack_device__()
             if int(kind) not in (dlpack.CUDA, dlpack.CUDA_MANAGED):
@@ -143,6 +152,19 @@ class ForeignArray:
         if hasattr(value, "__cuda_array_interface__"):
             return cls._from_interface(value, stream)
         return None
+
+    @classmethod
+    def _by_exchange(
+        cls, exchange: Exchange, value: Any, stream: DeviceStream
+    ) -> ForeignArray | None:
+        tensor = exchange.tensor_of(value)
+        ordinal = tensor.device.ordinal
+        if tensor.device.kind != dlpack.CUDA:
+            return None
+        if ordinal == stream.ordinal:
+            stream.follow(exchange.stream_of(ordinal))
+        address, shape, strides, dtype = dlpack.read(tensor)
+        return cls(address, shape, strides, dtype, ordinal, value)
 
     @classmethod
     def _from_dlpack(cls, value: Any, stream: DeviceStream) -> ForeignArray:

@@ -18,6 +18,19 @@ from .events import DeviceStream
 
 KEEP_EVERYTHING = (1 << 64) - 1
 
+OUT_OF_MEMORY = "CUDA_ERROR_OUT_OF_MEMORY"
+
+
+class DeviceMemoryError(DeviceError):
+    """A GPU has too little memory left. What exists goes on working."""
+
+    def __init__(self, message: str, requested: int, free: int, total: int) -> None:
+        super().__init__(message)
+        self.requested = requested
+        self.free = free
+        self.total = total
+        """Bytes."""
+
 
 class DeviceMemory:
     """The stream-ordered pool of one GPU; get it by `DeviceMemory.of(context)`.
@@ -48,33 +61,50 @@ class DeviceMemory:
         """Bytes that buffers hold at present."""
         return self._allocated
 
-    def allocate(self, context: Context, nbytes: int, stream: DeviceStream) -> int:
+    def allocate(
+        self, context: Context, nbytes: int, stream: DeviceStream, what: str = ""
+    ) -> int:
         """The address of fresh memory, usable on `stream` at once, elsewhere behind it.
 
-        Raises DeviceError with the bytes asked for and free.
+        Raises DeviceError with `what` it was for, the bytes asked for, free and in all.
         """
         size = max(nbytes, 1)
         try:
-            with context.current():
-                if self._pool is None:
-                    address = int(call("cuMemAlloc", size))
-                else:
-                    address = int(
-                        call("cuMemAllocFromPoolAsync", size, self._pool, stream.handle)
-                    )
+            address = self._allocated_by_driver(context, size, stream)
         except CudaError as error:
-            if error.code != "CUDA_ERROR_OUT_OF_MEMORY":
+            if error.code != OUT_OF_MEMORY:
                 raise
-            with context.current():
-                free, total = call("cuMemGetInfo")
-            raise DeviceError(
-                f"cannot allocate {nbytes:,} bytes on GPU {context.ordinal}: {free:,} of "
-                f"{total:,} are free, and plugrt holds {self._allocated:,}; use a smaller batch, "
-                "fewer contexts, or close other programs on this GPU"
-            ) from None
+            address = self._allocated_after_all(context, size, nbytes, stream, what)
         with self._counting:
             self._allocated += nbytes
         return address
+
+    def _allocated_by_driver(self, context: Context, size: int, stream: DeviceStream) -> int:
+        with context.current():
+            if self._pool is None:
+                return int(call("cuMemAlloc", size))
+            return int(call("cuMemAllocFromPoolAsync", size, self._pool, stream.handle))
+
+    def _allocated_after_all(
+        self, context: Context, size: int, nbytes: int, stream: DeviceStream, what: str
+    ) -> int:
+        """The same once what was given back has really gone."""
+        stream.synchronize()
+        self.trim(context)
+        try:
+            return self._allocated_by_driver(context, size, stream)
+        except CudaError as error:
+            if error.code != OUT_OF_MEMORY:
+                raise
+            with context.current():
+                free, total = call("cuMemGetInfo")
+            purpose = f" for {what}" if what else ""
+            raise DeviceMemoryError(
+                f"cannot allocate {nbytes:,} bytes{purpose} on GPU {context.ordinal}: {free:,} of "
+                f"{total:,} are free, and plugrt holds {self._allocated:,}; use a smaller batch, "
+                "fewer contexts, or close other programs on this GPU",
+                nbytes, free, total,
+            ) from None
 
     def release(self, context: Context, address: int, nbytes: int, stream: DeviceStream) -> None:
         """Give memory back once the work on `stream` before this is done."""
@@ -118,24 +148,24 @@ def _destroy_pool(pool: Any) -> None:
 class DeviceBuffer:
     """Bytes on a GPU. Whoever drops the last reference has waited for what uses them."""
 
-    def __init__(self, context: Context, nbytes: int, stream: DeviceStream | None = None) -> None:
+    def __init__(self, context: Context, nbytes: int, what: str = "") -> None:
+        """`what` it is for, in an error's words. Raises DeviceMemoryError."""
         self.context = context
         self.nbytes = nbytes
         pool = DeviceMemory.of(context)
-        on = stream or DeviceStream.service(context)
-        self.address = pool.allocate(context, nbytes, on)
-        if stream is None:
-            on.synchronize()
+        on = DeviceStream.service(context)
+        self.address = pool.allocate(context, nbytes, on, what)
+        on.synchronize()
         self._finalizer = weakref.finalize(
             self, pool.release, context, self.address, nbytes, on
         )
         self._finalizer.atexit = False
 
     @classmethod
-    def of(cls, context: Context, array: Array) -> DeviceBuffer:
+    def of(cls, context: Context, array: Array, what: str = "") -> DeviceBuffer:
         """A copy of an array's bytes, ready for every stream."""
         contiguous = np.ascontiguousarray(array)
-        buffer = cls(context, contiguous.nbytes)
+        buffer = cls(context, contiguous.nbytes, what)
         buffer.write(contiguous)
         return buffer
 
@@ -194,11 +224,16 @@ def pinned_array(context: Context, nbytes: int) -> Array:
     Raises DeviceError with the bytes when the host cannot pin so much.
     """
     size = max(nbytes, 1)
-    with context.current():
-        address = int(
-            call("cuMemHostAlloc", size, driver().CU_MEMHOSTALLOC_PORTABLE,
-                 what=f"pinning {nbytes:,} bytes of host memory")
-        )  # fmt: skip
+    try:
+        with context.current():
+            address = int(call("cuMemHostAlloc", size, driver().CU_MEMHOSTALLOC_PORTABLE))
+    except CudaError as error:
+        if error.code != OUT_OF_MEMORY:
+            raise
+        raise DeviceError(
+            f"cannot pin {nbytes:,} bytes of host memory; use a smaller batch, or let the process "
+            "lock more memory (ulimit -l, or the container's limit)"
+        ) from None
     # A class of its own: unlike plain ctypes arrays, its instances can be referred to weakly.
     block: Any = type("PinnedBlock", (ctypes.Array,), {"_type_": ctypes.c_uint8, "_length_": size})
     memory = block.from_address(address)

@@ -1,36 +1,49 @@
-"""Recordings of a context on a GPU, copies from and to the host within them."""
+"""Recordings of a context on a GPU, copies of small arrays from and to the host within them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 
+from ...graph import Layer
+from ...memory import MemoryPlan
+from ...runtime.planned import PlannedNetwork
 from ..recorder import BodyRecorder, Ends, Recorder
-from .endpoints import Endpoint
+from .captured_nodes import put_beside
 from .events import DeviceStream
 from .faults import Faults
+from .lanes import lanes_for, runs_alone
 from .memory import read_int64
 from .recording import CudaRecording
+from .shape_places import HOST, MAXIMUM_ADDRESSES, ShapePlaces
 from .slots import CudaSlots
 from .stream import CudaStream
+from .turns import DEPTH
 from .weights import DeviceWeights
-
-HOST, DEVICE = "h", "d"
-"""Where a caller's array lies; the letters of a mode, one for each input and output."""
 
 
 class CudaRecorder(Recorder):
-    """Makes graphs for one set of shapes, and one way to hand arrays over."""
+    """Makes graphs for one set of shapes, and one way to hand arrays over.
+
+    `mode` is read when a graph is captured.
+    """
 
     def __init__(
-        self, weights: DeviceWeights, stream: DeviceStream, faults: Faults,
-        inputs: Sequence[Endpoint], outputs: Sequence[Endpoint], mode: str,
+        self, weights: DeviceWeights, stream: DeviceStream, faults: Faults, shapes: ShapePlaces,
+        mode: str = "",
     ) -> None:  # fmt: skip
-        self._weights = weights
+        self.mode = mode
         self.packed = weights.host
+        self._weights = weights
         self._stream = stream
         self._faults = faults
-        self._inputs, self._outputs = inputs, outputs  # which may be filled in later
-        self._mode = mode
+        self._shapes = shapes
+
+    def lanes(self, planned: PlannedNetwork, plan: MemoryPlan) -> int:
+        return lanes_for(planned, plan)
+
+    def runs_alone(self, layer: Layer) -> bool:
+        return runs_alone(layer)
 
     def slots(self) -> CudaSlots:
         return CudaSlots(self._weights)
@@ -39,23 +52,30 @@ class CudaRecorder(Recorder):
         self, slots: CudaSlots, layers: Callable[[CudaStream], None], record_body: BodyRecorder,
         ends: Ends,
     ) -> CudaRecording:  # fmt: skip
-        count = len(self._inputs)
+        shapes = self._shapes
 
         def everything(stream: CudaStream) -> None:
-            first = zip(self._inputs, self._mode, ends.inputs, strict=False)
-            for endpoint, place, slot in first:
-                if place == HOST:
-                    endpoint.fetch(stream.current, slots.addresses[slot])
+            for index, slot in enumerate(ends.inputs):
+                if self.mode[index] == HOST:
+                    address = slots.addresses[slot]
+                    shapes.input_at(address, index).fetch(stream.current, address)
             layers(stream)
+            stream.join()
             stream.mark(-1)  # what follows belongs to no layer
-            last = zip(self._outputs, self._mode[count:], ends.outputs, strict=False)
-            for endpoint, place, slot in last:
-                if place == HOST:
-                    endpoint.send(stream.current, slots.addresses[slot])
+            addresses = [slots.addresses[slot] for slot in ends.outputs]
+            put_beside(
+                stream.current,
+                [
+                    partial(shapes.output_at(address, index).send, stream.current, address)
+                    for index, address in enumerate(addresses)
+                    if self.mode[len(shapes.inputs) + index] == HOST
+                ],
+            )
 
         return CudaRecording(
             self._weights.context, slots, everything, stream=self._stream,
             record_body=record_body, faults=self._faults,
+            maximum_instances=DEPTH * (MAXIMUM_ADDRESSES + 1),
         )  # fmt: skip
 
     def read_int64(self, address: int) -> int:

@@ -40,6 +40,11 @@ class Instance:
         """Graph nodes, host callbacks included."""
         return sum(step.nodes if isinstance(step, Graph) else 1 for step in self.steps)
 
+    @property
+    def edges(self) -> int:
+        """Edges of all graphs: a line of n nodes has n - 1."""
+        return sum(step.edges for step in self.steps if isinstance(step, Graph))
+
 
 class CudaRecording(Recording):
     """Layers that can be replayed on a GPU; one call at a time.
@@ -151,6 +156,8 @@ class CudaRecording(Recording):
             step.run(self.stream)
         except Exception as cause:
             name = instance.layer_names[step.layer] if step.layer >= 0 else "?"
+            if isinstance(cause, DeviceError) and str(cause).startswith(f"layer '{name}"):
+                raise  # its kernels for the CPU have said so
             raise DeviceError(
                 f"layer {name!r} failed: {type(cause).__name__}: {cause}"
             ) from cause

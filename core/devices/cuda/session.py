@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from ....plugins import DeviceSession, PlugrtError
+import numpy as np
+
+from ....plugins import Array, DeviceSession, PlugrtError, TensorDesc
+from ....plugins.dims import evaluate_shape, symbols
 from ....plugins.native.cuda import Context
+from ....plugins.native.cuda.kernel_cache import Loan
 from ...runtime.planned import PlannedNetwork
 from .context import CudaContext
+from .lanes import runs_alone
 from .memory import DeviceMemory
+from .timing import Stopwatch
 from .weights import DeviceWeights
+from .whole_network import WholeNetwork
 
 
 class CudaSession(DeviceSession):
@@ -23,6 +31,8 @@ class CudaSession(DeviceSession):
         self.ordinal = ordinal
         context = Context.of(ordinal)
         self._weights = DeviceWeights(context)
+        self._loan = Loan()
+        weakref.finalize(self, self._loan.end).atexit = False
         self._trim = weakref.finalize(self, _trim, context)
         self._trim.atexit = False
 
@@ -42,9 +52,40 @@ class CudaSession(DeviceSession):
         self._weights.host_threads = threads
         return CudaContext(planned, self._weights, threads, **options)
 
+    def compiled_code(
+        self, planned: PlannedNetwork, threads: int, sizes: Mapping[str, int]
+    ) -> Mapping[str, bytes]:
+        code = self._weights.code
+        if code.is_empty:  # nobody has run it yet
+            with suppress(PlugrtError), self.create_context(planned, threads) as context:
+                context.execute(_zeros(planned, sizes))
+        return code.entries(self.ordinal)
+
+    def lend_code(self, code: Mapping[str, bytes]) -> None:
+        self._loan.add(code)
+
+    def stopwatch(
+        self, planned: PlannedNetwork, threads: int, sizes: Mapping[str, int], lanes: int,
+        sample: Callable[[TensorDesc], Array],
+    ) -> Stopwatch | None:  # fmt: skip
+        if any(runs_alone(layer) for layer in planned.network.layers):
+            return None  # what the host does between graphs is not timed well
+        whole = WholeNetwork(planned, self._weights, threads, sizes, lanes, sample)
+        return whole.stopwatch() if whole.lanes == lanes else None
+
     def close(self) -> None:
+        self._loan.end()
         self._weights.clear()
         self._trim()  # nothing while the interpreter ends
+
+
+def _zeros(planned: PlannedNetwork, sizes: Mapping[str, int]) -> dict[str, Array]:
+    """Inputs at these sizes; others are 1."""
+    found = {}
+    for tensor in planned.network.inputs:
+        known = {name: sizes.get(name, 1) for name in symbols(tensor.shape)}
+        found[tensor.name] = np.zeros(evaluate_shape(tensor.shape, known), tensor.dtype.numpy)
+    return found
 
 
 def _trim(context: Context) -> None:

@@ -16,6 +16,7 @@ from ....plugins import Graph as Body
 from ....plugins.native.cuda import Context, CudaKernel
 from ....plugins.stream import Argument
 from ..recorder import BodyRecorder, RecorderStream
+from .branches import Branches
 from .control_flow import CudaCommandList, Loop, record_branch, record_loop
 from .events import DeviceStream, Event
 from .faults import Faults
@@ -56,6 +57,7 @@ class CudaStream(RecorderStream):
         self._record_body = record_body
         self._timed = timed
         self._capture = Capture(context, stream)
+        self._branches = Branches()
         self._steps: list[Step] = []
         self._kept: list[object] = []
         self._outermost = -1
@@ -78,12 +80,18 @@ class CudaStream(RecorderStream):
         self._capture.begin()
         self._open = True
 
-    def begin_layer(self, name: str) -> None:
-        """Attribute what follows to a layer."""
+    def begin_layer(self, name: str, after: Sequence[int] | None = None) -> None:
+        """Attribute what follows to a layer, which may run beside those that are not in `after`.
+        Timed, every layer waits for the one before it."""
         if len(self._streams) == 1:
             self._outermost += 1
+            self._branches.begin(self.current, None if self._timed else after)
             self.mark()
         self._enter(name)
+
+    def join(self) -> None:
+        """Let what follows wait for all layers."""
+        self._branches.join(self.current)
 
     def _enter(self, name: str) -> None:
         self.layer_names.append(name)
@@ -133,6 +141,7 @@ class CudaStream(RecorderStream):
             )
         )  # fmt: skip
         self._capture.begin()
+        self._branches.restart()
 
     def record_on_host(
         self, plugin: LayerPlugin, inputs: Sequence[TensorView | None],
@@ -140,13 +149,15 @@ class CudaStream(RecorderStream):
     ) -> None:  # fmt: skip
         weights = self.slots.weights
         record_on_host(
-            self, plugin, inputs, outputs, workspace, weights.host, weights.host_threads
-        )
+            self, plugin, inputs, outputs, workspace, weights.host, weights.host_threads,
+            self._record_body, self._layer_name,
+        )  # fmt: skip
 
     def _staged_address(self, view: TensorView) -> int:
         return 0 if view.desc.is_constant else self.address(view)
 
     def _split(self) -> None:
+        self.slots.weights.code.note(self._kept)
         graph = self._capture.end(list(self._kept))
         if graph is not None:
             self._steps.append(graph)
@@ -177,24 +188,6 @@ class CudaStream(RecorderStream):
             yield
         finally:
             self._streams.pop()
-
-    @contextmanager
-    def lanes(self, count: int) -> Iterator[list[DeviceStream]]:
-        """Streams that run beside each other from here to the end of the block; record on each
-        in a block of `inside`. What follows waits for all of them."""
-        main = self.current
-        sides = [DeviceStream(self.context) for _ in range(count - 1)]
-        fork = Event(self.context)
-        fork.record(main)
-        for side in sides:
-            side.wait_for(fork)
-        yield [main, *sides]
-        for side in sides:
-            join = Event(self.context)
-            join.record(side)
-            main.wait_for(join)
-            self.keep(join)
-        self.keep((fork, sides))
 
     def branch(self, condition: TensorView, lists: Sequence[CommandList]) -> None:
         self._check_open()
@@ -229,6 +222,7 @@ class CudaStream(RecorderStream):
     def finish(self) -> list[Step]:
         """Close the stream and return what is to be run, in order. Raises DeviceError when a
         layer did something that cannot be captured."""
+        self.join()
         self.mark()
         self._open = False
         self._split()

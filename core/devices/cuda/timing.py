@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from statistics import median
 
 from ....plugins.native.cuda.driver_calls import call
@@ -15,47 +16,74 @@ from .stream import CudaStream
 WARM_UP_SECONDS = 0.005
 """Long enough for the GPU to raise its clock."""
 
-LONGEST_GRAPH = 64
-SAMPLE_SECONDS = 0.0005
-"""About what one sample should take, so that events' resolution does not matter."""
+STILL_WARM_SECONDS = 0.05
+"""So long at least it keeps it afterwards."""
+
+FIRST_GRAPH, LONGEST_GRAPH = 4, 32
+SAMPLE_SECONDS = 0.0003
+"""About what one sample should take, so that events' resolution and the first launch do not
+matter. Making a graph takes a host longer than running it."""
 
 
 class Stopwatch:
     """Times a recording at its present addresses: many runs in one graph, between two events.
 
-    With `cold` the second-level cache is overwritten before each run, and the time of that
-    taken away: weights of a large network come from memory, and activations too, which is
-    slower than in a network. Recordings with host callbacks are timed whole.
+    Called, it gives one sample; the first one `gradual` takes of few runs, which tells whether more
+    are worth while. With `cold` the second-level cache is overwritten before each run, then what
+    `near` names (address, bytes) is read, and the time of both taken away: so weights of a large
+    network come from memory, and activations from the cache. Recordings with host callbacks are
+    timed whole.
     """
 
-    def __init__(self, recording: CudaRecording, cold: bool = False) -> None:
+    _warm_until = 0.0
+
+    def __init__(
+        self, recording: CudaRecording, cold: bool = False, gradual: bool = False,
+        near: Sequence[tuple[int, int]] = (),
+    ) -> None:  # fmt: skip
         self._recording = recording
         self._events = [Event(recording.context, timing=True) for _ in range(2)]
         self._wiper: DeviceBuffer | None = None
         if cold:
-            size = 2 * recording.context.properties.l2_bytes
-            self._wiper = DeviceBuffer(recording.context, size)
-        once = self._repeated(1)
-        self._on_host = any(not isinstance(step, Graph) for step in once.steps)
-        self._warm_up(once)
-        first = self._run(once)
-        self.repeats = max(1, min(LONGEST_GRAPH, int(SAMPLE_SECONDS / max(first, 1e-6))))
-        if self._on_host:
-            self.repeats = 1
-        self._many = self._repeated(self.repeats) if self.repeats > 1 else once
-        self._idle = self._repeated(self.repeats, idle=True) if cold else None
+            size = recording.context.properties.l2_bytes
+            self._wiper = DeviceBuffer(recording.context, 2 * size)
+            # What fills half of the cache is gone when a network comes to read it.
+            self._near = [(place, count) for place, count in near if count <= size // 2]
+        self.repeats = 0
+        self._set(FIRST_GRAPH if gradual else 1)
+        on_host = any(not isinstance(step, Graph) for step in self._many.steps)
+        if on_host:
+            self._set(1)
+        self._warm_up(self._many)
+        once = self._run(self._many) / self.repeats
+        most = 1 if on_host else LONGEST_GRAPH
+        self._most = max(self.repeats, min(most, int(SAMPLE_SECONDS / max(once, 1e-6))))
+        self._is_first = gradual
+        if not gradual:
+            self._set(self._most)
 
-    def seconds(self, samples: int = 1) -> float:
+    def __call__(self, samples: int = 1) -> float:
         """Seconds of one run: the median of so many samples."""
         return median(self._sample() for _ in range(samples))
 
-    __call__ = seconds
+    seconds = __call__
 
     def _sample(self) -> float:
+        if not self._is_first:
+            self._set(self._most)
+        self._is_first = False
         total = self._run(self._many)
         if self._idle is not None:
             total -= self._run(self._idle)
         return max(total, 0.0) / self.repeats
+
+    def _set(self, repeats: int) -> None:
+        """How many runs are a sample."""
+        if repeats == self.repeats:
+            return
+        self.repeats = repeats
+        self._many = self._repeated(repeats)
+        self._idle = None if self._wiper is None else self._repeated(repeats, idle=True)
 
     def _repeated(self, count: int, idle: bool = False) -> Instance:
         record = self._recording.record
@@ -72,12 +100,18 @@ class Stopwatch:
         if self._wiper is not None:
             wiper = self._wiper
             call("cuMemsetD32Async", wiper.address, 0, wiper.nbytes // 4, stream.handle)
+            for place, count in self._near:
+                call("cuMemcpyDtoDAsync", wiper.address, place, count, stream.handle)
 
     def _warm_up(self, instance: Instance) -> None:
-        end = time.perf_counter() + WARM_UP_SECONDS
-        while time.perf_counter() < end:
+        now = time.perf_counter()
+        end = now + (0.0 if now < Stopwatch._warm_until else WARM_UP_SECONDS)
+        while True:  # once at least: the first launch of a graph takes longer
             self._recording.run(instance)
             self._recording.synchronize()
+            if time.perf_counter() >= end:
+                break
+        Stopwatch._warm_until = time.perf_counter() + STILL_WARM_SECONDS
 
     def _run(self, instance: Instance) -> float:
         stream = self._recording.stream
@@ -87,4 +121,5 @@ class Stopwatch:
             self._recording.run(instance)
             after.record(stream)
         after.synchronize()
+        Stopwatch._warm_until = time.perf_counter() + STILL_WARM_SECONDS
         return after.seconds_since(before)

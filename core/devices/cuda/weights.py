@@ -12,6 +12,7 @@ import numpy as np
 from ....plugins import Array
 from ....plugins.native.cuda import Context
 from ...runtime.weight_store import PackedWeights
+from .compiled_code import CompiledCode
 from .memory import DeviceBuffer
 
 
@@ -33,6 +34,8 @@ class DeviceWeights:
         """Weights of layers that run on the host."""
         self.host_threads = host_threads
         """Their team size."""
+        self.code = CompiledCode()
+        """What was compiled for layers that were recorded."""
         self._lock = threading.RLock()
         self._packed: dict[tuple[object, ...], PackedWeight] = {}
         self._constants: dict[int, tuple[Array, DeviceBuffer]] = {}
@@ -42,7 +45,7 @@ class DeviceWeights:
         with self._lock:
             found = self._constants.get(id(array))
             if found is None:
-                found = (array, DeviceBuffer.of(self.context, array))
+                found = (array, DeviceBuffer.of(self.context, array, "a constant"))
                 self._constants[id(array)] = found
             return found[1]
 
@@ -52,7 +55,7 @@ class DeviceWeights:
             found = self._packed.get(tuple(key))
             if found is None:
                 array = np.ascontiguousarray(made := make()).reshape(made.shape)
-                buffer = DeviceBuffer.of(self.context, array)
+                buffer = DeviceBuffer.of(self.context, array, "packed weights")
                 found = self._packed[tuple(key)] = PackedWeight(buffer, array.dtype, array.shape)
             return found
 
