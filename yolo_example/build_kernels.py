@@ -12,7 +12,9 @@ FOLDERS = ("layers", "preparation")
 HEADERS = (
     "layers/kernels.h",
     "layers/boxes.h",
+    "layers/boxes_kernel.h",
     "preparation/arrow.h",
+    "preparation/prepare_kernel.h",
     "preparation/resizing.h",
 )
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack, closing
 
-from plugrt import Engine
-
 from ..classification import Classifier
 from ..detection.picture_files import find_pictures
 from ..detection.reporting import JsonList
@@ -20,7 +18,14 @@ from .classification_report import (
     class_table,
     picture_line,
 )
-from .detector_options import add_execution_options, add_names, add_pictures, add_plan, given_names
+from .detector_options import (
+    add_execution_options,
+    add_names,
+    add_pictures,
+    add_plan,
+    given_names,
+    load_engine,
+)
 from .json_output import STANDARD_OUTPUT, add_json_option, json_file
 from .picture_stream import PictureStream
 from .terminal import Terminal
@@ -56,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     stream = PictureStream(paths, options.batch)
     work = WorkDone()
     with ExitStack() as stack:
-        engine = stack.enter_context(Engine.load(options.plan))
+        engine = stack.enter_context(load_engine(options))
         classifier = Classifier(
             engine,
             names=given_names(options),

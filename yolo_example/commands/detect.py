@@ -8,8 +8,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from plugrt import Engine
-
 from ..detection import PictureResult, Timing, as_lines, draw_detections
 from ..detection.picture_files import find_pictures
 from ..detection.reporting import AnnotatedPaths, JsonList, as_plain, save_picture
@@ -22,6 +20,7 @@ from .detector_options import (
     add_pictures,
     add_plan,
     create_detector,
+    load_engine,
 )
 from .json_output import STANDARD_OUTPUT, add_json_option, json_file
 from .picture_stream import PictureStream
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan(parser)
     add_pictures(parser, "INPUT")
     add_names(parser)
-    add_detection_options(parser, threshold=0.25)
+    add_detection_options(parser)
     add_json_option(parser, "the detections")
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="draw the detections into copies there"
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     paths = find_pictures(options.inputs, leave_out=options.save)
     stream = PictureStream(paths, options.batch)
     with ExitStack() as stack:
-        engine = stack.enter_context(Engine.load(options.plan))
+        engine = stack.enter_context(load_engine(options))
         detector = stack.enter_context(closing(create_detector(engine, options)))
         report = _Report(options, paths, terminal, stack)
         advance = stack.enter_context(terminal.progress("detecting", len(paths)))

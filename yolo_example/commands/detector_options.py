@@ -8,6 +8,7 @@ from pathlib import Path
 from plugrt import Engine
 
 from ..detection import Detector
+from ..detection.separate_stages import DEFAULT_OVERLAP, DEFAULT_THRESHOLD
 from ..parsing.class_names import read_names
 from .argument_types import fraction, positive
 
@@ -33,15 +34,20 @@ def add_names(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_detection_options(parser: argparse.ArgumentParser, threshold: float) -> None:
-    """What decides about detections; `threshold` is the command's own default."""
+def add_detection_options(
+    parser: argparse.ArgumentParser, threshold: float | None = None, overlap: float | None = None
+) -> None:
+    """What decides about detections; `threshold` and `overlap` are the command's own defaults."""
+    least, largest = (
+        f"{usual:g}, or the plan's" if given is None else f"{given:g}"
+        for given, usual in ((threshold, DEFAULT_THRESHOLD), (overlap, DEFAULT_OVERLAP))
+    )
     parser.add_argument(
-        "--threshold", type=fraction, default=threshold, metavar="T",
-        help=f"least score ({threshold:g})",
-    )  # fmt: skip
+        "--threshold", type=fraction, default=threshold, metavar="T", help=f"least score ({least})"
+    )
     parser.add_argument(
-        "--nms", type=fraction, default=0.45, metavar="T",
-        help="largest intersection over union of two boxes of a class (0.45)",
+        "--nms", type=fraction, default=overlap, metavar="T",
+        help=f"largest intersection over union of two boxes of a class ({largest})",
     )  # fmt: skip
     parser.add_argument(
         "--letter-box", action=argparse.BooleanOptionalAction, default=None,
@@ -50,7 +56,7 @@ def add_detection_options(parser: argparse.ArgumentParser, threshold: float) -> 
 
 
 def add_execution_options(parser: argparse.ArgumentParser) -> None:
-    """How many pictures and threads at a time."""
+    """Where the network runs, and how many pictures and threads at a time."""
     parser.add_argument(
         "--batch", type=positive, default=1, metavar="N",
         help="pictures that go through the network together (1)",
@@ -58,6 +64,15 @@ def add_execution_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="size of the team (default: the plan's)"
     )
+    parser.add_argument(
+        "--device", metavar="NAME",
+        help="cpu, cuda, or cuda:1 for the second GPU (default: what the plan was built for)",
+    )  # fmt: skip
+
+
+def load_engine(options: argparse.Namespace) -> Engine:
+    """The plan on the device that is wanted."""
+    return Engine.load(options.plan, device=options.device)
 
 
 def given_names(options: argparse.Namespace) -> tuple[str, ...]:

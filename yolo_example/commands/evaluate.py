@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from plugrt import Engine
-
 from ..evaluation import (
     ClassMapping,
     Dataset,
@@ -21,7 +19,7 @@ from ..evaluation import (
     read_renaming,
 )
 from ..evaluation.dataset import DEFAULT_SPLIT
-from ..evaluation.evaluating import SAMPLES, THRESHOLD
+from ..evaluation.evaluating import OVERLAP, SAMPLES, THRESHOLD
 from ..evaluation.tables import as_lines, as_tables
 from ..parsing.class_names import read_names
 from .argument_types import natural
@@ -31,6 +29,7 @@ from .detector_options import (
     add_names,
     add_plan,
     create_detector,
+    load_engine,
 )
 from .json_output import STANDARD_OUTPUT, add_json_option, json_file
 from .terminal import Terminal
@@ -70,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a picture without a file of labels shows no object",
     )  # fmt: skip
     add_names(parser)
-    add_detection_options(parser, threshold=THRESHOLD)
+    add_detection_options(parser, THRESHOLD, OVERLAP)
     parser.add_argument(
         "--samples", type=natural, default=SAMPLES, metavar="B",
         help=f"resamplings for the intervals, 0 for none ({SAMPLES})",
@@ -92,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
         allow_unlabelled=options.allow_unlabelled,
     )
     with (
-        Engine.load(options.plan) as engine,
+        load_engine(options) as engine,
         closing(create_detector(engine, options)) as detector,
     ):
         mapping = _mapping(detector, dataset, options)

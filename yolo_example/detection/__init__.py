@@ -2,9 +2,10 @@
 
 from ..preparation import Picture, Placement, Preparation, open_picture
 from .boxes import Detection, suppress_overlaps, to_detections
-from .detector import DetectionHead, Detector, SuppressionRule, Timing
+from .detector import Detector, Timing
 from .drawing import draw_detections
 from .reporting import PictureResult, as_json, as_lines
+from .separate_stages import DetectionHead, SuppressionRule
 
 __all__ = [
     "Detection", "DetectionHead", "Detector", "Picture", "PictureResult", "Placement",

@@ -14,8 +14,11 @@ LAYOUTS = {
     "yolo_reorg": "TTqqqqqii",
     "yolo_normalize_channels": "TTqqqi",
     "yolo_repeat": "TTqq",
+    "yolo_decode_head": "TTTTqqqqqqqqqqif",
+    "yolo_keep_boxes": "TTTTTqqqqff",
+    "yolo_prepare_pictures": "TTqqqqqqq4qii",
 }
-"""The argument structs of kernels.h, field by field."""
+"""The argument structs of the headers, field by field."""
 
 
 @cache

@@ -18,6 +18,7 @@ from plugrt.plugins import (
 )
 
 from .class_names import read_data_file, read_names
+from .end_to_end import end_to_end, why_not_end_to_end
 from .graph_writer import GraphWriter
 from .model_reader import NOT_SUPPORTED, DarknetModel, read_model
 from .random_weights import random_blobs
@@ -65,6 +66,26 @@ class DarknetParser(ParserPlugin):
         allowed=tuple(EPSILONS),
     )
 
+    end_to_end = attribute(
+        bool,
+        False,
+        "a detector takes pictures of any size, uint8 [N, height, width, 3], and gives boxes: "
+        "preparation and suppression are layers of the network",
+    )
+    threshold = attribute(
+        float,
+        0.25,
+        "with end_to_end: scores must exceed it",
+        allowed=lambda value: 0 <= value <= 1,
+        rule="0 to 1",
+    )
+    overlap = attribute(
+        float,
+        0.45,
+        "with end_to_end: greatest intersection over union of two boxes of a class",
+        allowed=lambda value: 0 <= value <= 1,
+        rule="0 to 1",
+    )
     tree = attribute(str, "", "the file that sections with tree= are to use")
     map = attribute(
         str, "", "a file of classes of the tree, one per line: only these are found, as 0, 1, ..."
@@ -84,7 +105,10 @@ class DarknetParser(ParserPlugin):
         return found is not None and found.group(1).decode("latin-1") in KNOWN_SECTIONS
 
     def parse(self, model: Path, weights: Path | None, network: Any) -> ParsedModel:
-        """Fill `network`. Raises ModelError naming file and line or offset."""
+        """Fill `network`; with `end_to_end` it gives its layers to the one that is returned.
+
+        Raises ModelError naming file and line or offset.
+        """
         names: tuple[str, ...] = ()
         if self.names:
             names = read_names(Path(self.names))
@@ -108,6 +132,15 @@ class DarknetParser(ParserPlugin):
         if names:
             network.metadata["class_names"] = "\n".join(names)
         _fill(network, darknet, values)
+        if self.end_to_end:
+            reason = why_not_end_to_end(network)
+            if reason is None:
+                made = end_to_end(network, threshold=self.threshold, overlap=self.overlap)
+                return ParsedModel(made, darknet.notes)
+            darknet.notes.append(
+                f"{model}: pictures are prepared and boxes found outside the network, since "
+                f"{reason}"
+            )
         return ParsedModel(network, darknet.notes)
 
     def _values(

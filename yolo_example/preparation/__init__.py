@@ -4,8 +4,8 @@ from .batches import Batch, PictureBatches
 from .opening import open_picture
 from .picture_input import PictureInput
 from .pixels import MAXIMUM_SIDE, Picture
-from .placement import Placement
-from .preparing import Preparation, prepare
+from .placement import Placement, Preparation
+from .preparing import prepare
 
 __all__ = [
     "MAXIMUM_SIDE", "Batch", "Picture", "PictureBatches", "PictureInput", "Placement",

@@ -14,8 +14,8 @@ from plugrt.plugins import Array, PlugrtError
 
 from .picture_input import PictureInput
 from .pixels import Picture, size_of
-from .placement import Placement
-from .preparing import Preparation, prepare
+from .placement import Placement, Preparation
+from .preparing import prepare
 
 DEFAULT_BATCH = 4
 

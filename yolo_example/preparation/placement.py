@@ -1,8 +1,9 @@
-"""Where a resized picture lies in a network's input."""
+"""How a picture becomes as large as a network's input, and where it then lies in that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -38,6 +39,35 @@ class Place:
             self.width / width,
             self.height / height,
         )
+
+
+class Preparation(Enum):
+    """How a picture becomes as large as a network's input. All interpolate bilinearly."""
+
+    STRETCHED = "stretched"
+    """The proportions are given up. Equal to OpenCV's `blobFromImage` bit for bit: centres of
+    corner pixels half a pixel inside, 11-bit weights, values rounded to 8 bits."""
+
+    LETTER_BOX = "letter-box"
+    """Fitted into a frame of grey (0.5), as the first Darknet's detector and classifier do:
+    corners on corners, no rounding."""
+
+    CENTRE_CROP = "centre-crop"
+    """The shorter side made as long as the input is wide, the middle taken, as the fork's
+    `classifier predict` does; interpolated like the letter box."""
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether places are the centres of pixels, as in OpenCV, and not corners on corners."""
+        return self is Preparation.STRETCHED
+
+    def place(self, picture_height: int, picture_width: int, height: int, width: int) -> Place:
+        """Where a picture of this size lies in an input of that size."""
+        if self is Preparation.STRETCHED:
+            return Place(height, width)
+        if self is Preparation.LETTER_BOX:
+            return letter_boxed(picture_height, picture_width, height, width)
+        return centre_cropped(picture_height, picture_width, height, width)
 
 
 def letter_boxed(picture_height: int, picture_width: int, height: int, width: int) -> Place:

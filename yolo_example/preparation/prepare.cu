@@ -4,13 +4,16 @@
 using namespace plugrt;
 
 struct Picture {
-    long long height, width, row_stride, pixel_stride; /* strides in bytes */
+    long long height, width, image_stride, row_stride, pixel_stride; /* strides in bytes */
 };
 struct Place {
     int height, width, top, left; /* of the whole picture once resized, in the output */
 };
+struct Steps {
+    double of_rows, of_columns; /* from one place to the next, in pixels of the picture */
+};
 struct Strides {
-    long long of[3]; /* channels, rows, columns */
+    long long of[4]; /* images, channels, rows, columns */
 };
 
 struct Tap {
@@ -24,23 +27,22 @@ __device__ __forceinline__ int limited(int value, int low, int high)
 }
 
 /* The corners of both fall on each other, as in Darknet. */
-__device__ __forceinline__ Tap corner_tap(int place, int size, int extent, bool is_rows)
+__device__ __forceinline__ Tap corner_tap(
+    int place, int size, int extent, double step, bool is_rows)
 {
     const int last = extent - 1;
     const bool is_end = place == size - 1 || last == 0;
     if (size == 1 || (is_end && !is_rows))
         return Tap{last, last, 1.0f, 0.0f};
-    const float step = __fdiv_rn(static_cast<float>(extent - 1), static_cast<float>(size - 1));
-    const float position = __fmul_rn(static_cast<float>(place), step);
+    const float position = __fmul_rn(static_cast<float>(place), static_cast<float>(step));
     const int first = limited(static_cast<int>(position), 0, last);
     const float weight = __fsub_rn(position, static_cast<float>(first));
     return Tap{first, limited(first + 1, 0, last), 1.0f - weight, is_end ? 0.0f : weight};
 }
 
 /* Centres half a pixel inside and weights of 11 bits, as in OpenCV. */
-__device__ __forceinline__ Tap centre_tap(int place, int size, int extent, bool is_rows)
+__device__ __forceinline__ Tap centre_tap(int place, int extent, double step, bool is_rows)
 {
-    const double step = 1.0 / (static_cast<double>(size) / static_cast<double>(extent));
     const float position =
         static_cast<float>(__dsub_rn(__dmul_rn(static_cast<double>(place) + 0.5, step), 0.5));
     const int first = static_cast<int>(floorf(position));
@@ -52,34 +54,35 @@ __device__ __forceinline__ Tap centre_tap(int place, int size, int extent, bool 
 }
 
 template <bool CENTRES>
-__device__ __forceinline__ Tap tap_of(int place, int size, int extent, bool is_rows)
+__device__ __forceinline__ Tap tap_of(int place, int size, int extent, double step, bool is_rows)
 {
     place = limited(place, 0, size - 1);
-    return CENTRES ? centre_tap(place, size, extent, is_rows)
-                   : corner_tap(place, size, extent, is_rows);
+    return CENTRES ? centre_tap(place, extent, step, is_rows)
+                   : corner_tap(place, size, extent, step, is_rows);
 }
 
-/* A thread for every pixel of the output. CENTRES chooses OpenCV's interpolation, EXTEND the
- * picture's nearest pixel around it in place of grey. One channel is luminance. */
+/* A thread for every pixel of the output, blocks for columns, rows and images. CENTRES chooses
+ * OpenCV's interpolation, EXTEND the picture's nearest pixel around it in place of grey. One
+ * channel is luminance. */
 template <typename T, bool CENTRES, bool EXTEND>
 __global__ void __launch_bounds__(256) prepare(const uint8 *__restrict__ pixels,
     T *__restrict__ output, int channels, int height, int width, Picture picture, Place place,
-    Strides to)
+    Steps steps, Strides to)
 {
     const float white = 1.0f / 255.0f;
-    const unsigned index = blockIdx.x * 256u + threadIdx.x;
-    if (index >= static_cast<unsigned>(height) * width)
+    const int x = blockIdx.x * 32 + threadIdx.x, y = blockIdx.y * 8 + threadIdx.y;
+    if (x >= width || y >= height)
         return;
-    const int x = index % width, y = index / width;
-    T *target = output + y * to.of[1] + x * to.of[2];
+    pixels += blockIdx.z * picture.image_stride;
+    T *target = output + blockIdx.z * to.of[0] + y * to.of[2] + x * to.of[3];
     const bool inside = y >= place.top && y < place.top + place.height && x >= place.left
         && x < place.left + place.width;
     float colors[3] = {0.5f, 0.5f, 0.5f};
     if (inside || EXTEND) {
-        const Tap row = tap_of<CENTRES>(
-            y - place.top, place.height, static_cast<int>(picture.height), true);
-        const Tap column = tap_of<CENTRES>(
-            x - place.left, place.width, static_cast<int>(picture.width), false);
+        const Tap row = tap_of<CENTRES>(y - place.top, place.height,
+            static_cast<int>(picture.height), steps.of_rows, true);
+        const Tap column = tap_of<CENTRES>(x - place.left, place.width,
+            static_cast<int>(picture.width), steps.of_columns, false);
         const uint8 *upper = pixels + row.first * picture.row_stride;
         const uint8 *lower = pixels + row.second * picture.row_stride;
         const long long near = column.first * picture.pixel_stride;
@@ -109,5 +112,5 @@ __global__ void __launch_bounds__(256) prepare(const uint8 *__restrict__ pixels,
     }
 #pragma unroll
     for (int c = 0; c < 3; c++)
-        target[c * to.of[0]] = narrow<T>(colors[c]);
+        target[c * to.of[1]] = narrow<T>(colors[c]);
 }

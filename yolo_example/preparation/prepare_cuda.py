@@ -2,58 +2,66 @@
 
 from __future__ import annotations
 
-from plugrt.plugins import DataType, ShapeError, Stream, TensorView
+import numpy as np
+
+from plugrt.plugins import DataType, Format, Stream, TensorDesc, TensorView
 from plugrt.plugins.native.cuda.expression_source import STORED_TYPES
 
-from ..cuda_kernels import THREADS, blocks, kernel
-from .placement import Place, Placement, centre_cropped, letter_boxed
-from .preparing import CHANNELS, Preparation
+from ..cuda_kernels import kernel
+from .placement import Place, Preparation
 
 TYPES = (DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16)
+FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
 FILE = "preparation/prepare.cu"
-COLORS = 3
+BLOCK = (32, 8, 1)
+MOST_IMAGES = 65535
+"""What one grid counts."""
+
+
+def takes(source: TensorDesc, output: TensorDesc) -> bool:
+    """Whether the kernel reads and writes such tensors: bytes in the order of arrays in, any
+    floats out."""
+    return (
+        (source.dtype, source.format) == (DataType.UINT8, Format.LINEAR)
+        and output.dtype in TYPES
+        and output.format in FORMATS
+        and source.quantization is output.quantization is None
+    )
 
 
 def record(
-    picture: TensorView, preparation: Preparation, output: TensorView, image: int, stream: Stream
-) -> Placement:
-    """Put on the stream what writes a picture, uint8 [height, width, 3 or 4], into image `image`
-    of `output` [N, 3 or 1, height, width], of any float type and format.
-
-    Values and placement are those of `prepare`. Raises ShapeError for tensors of other shapes
-    and types.
-    """
-    _check(picture, output)
-    rows, columns, _ = picture.shape
+    pictures: TensorView, preparation: Preparation, output: TensorView, stream: Stream
+) -> None:
+    """Put on the stream what writes pictures, uint8 [N, height, width, 3 or 4], into `output`
+    [N, 3 or 1, height, width], of any float type and format; N is 65535 at most."""
+    images, rows, columns, _ = pictures.shape
     _, channels, height, width = output.shape
-    if preparation is Preparation.STRETCHED:
-        place = Place(height, width)
-    elif preparation is Preparation.LETTER_BOX:
-        place = letter_boxed(rows, columns, height, width)
+    place = preparation.place(rows, columns, height, width)
+    if preparation.is_centred:
+        steps = (_centre_step(place.height, rows), _centre_step(place.width, columns))
     else:
-        place = centre_cropped(rows, columns, height, width)
-    centres = str(preparation is Preparation.STRETCHED).lower()
+        steps = (_corner_step(place.height, rows), _corner_step(place.width, columns))
+    centres = str(preparation.is_centred).lower()
     extends = str(preparation is not Preparation.LETTER_BOX).lower()
-    row_stride, pixel_stride, _ = picture.desc.element_strides
-    part = output.slice(0, image, 1)
     stream.launch_grid(
         kernel(
-            FILE, f"prepare<{STORED_TYPES[output.dtype]}, {centres}, {extends}>", "TTiii4q4i3q"
+            FILE, f"prepare<{STORED_TYPES[output.dtype]}, {centres}, {extends}>", "TTiii5q4i2d4q"
         ),
-        blocks(height * width), (THREADS,), picture, part, channels, height, width,
-        (rows, columns, row_stride, pixel_stride),
-        (place.height, place.width, place.top, place.left), part.desc.element_strides[1:],
+        (-(-width // BLOCK[0]), -(-height // BLOCK[1]), images), BLOCK,
+        pictures, output, channels, height, width,
+        (rows, columns, *pictures.desc.element_strides[:3]), _numbers(place), steps,
+        output.desc.element_strides,
     )  # fmt: skip
-    return place.placement(height, width)
 
 
-def _check(picture: TensorView, output: TensorView) -> None:
-    fits = picture.dtype is DataType.UINT8 and picture.desc.rank == 3
-    if not fits or picture.shape[2] not in (COLORS, COLORS + 1) or 0 in picture.shape:
-        raise ShapeError(f"{picture.desc} is no picture; give uint8 [height, width, 3 or 4]")
-    if output.dtype not in TYPES or output.desc.rank != 4 or output.shape[1] not in CHANNELS:
-        raise ShapeError(
-            f"a picture cannot be prepared into {output.desc}; give floats [N, 3 or 1, height, "
-            "width]"
-        )
+def _numbers(place: Place) -> tuple[int, int, int, int]:
+    return (place.height, place.width, place.top, place.left)
+
+
+def _corner_step(size: int, extent: int) -> float:
+    return float(np.float32(extent - 1) / np.float32(size - 1)) if size > 1 else 0.0
+
+
+def _centre_step(size: int, extent: int) -> float:
+    return 1.0 / (size / extent)

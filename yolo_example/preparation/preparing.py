@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 import numpy as np
 
 from plugrt.plugins import Array, ShapeError
 
 from .._kernels import ffi, lib
 from .pixels import Picture, pixels_of
-from .placement import Place, Placement, centre_cropped, letter_boxed
+from .placement import Placement, Preparation
 
 CHANNELS = (1, 3)
-
-
-class Preparation(Enum):
-    """How a picture becomes as large as a network's input. All interpolate bilinearly."""
-
-    STRETCHED = "stretched"
-    """The proportions are given up. Equal to OpenCV's `blobFromImage` bit for bit: centres of
-    corner pixels half a pixel inside, 11-bit weights, values rounded to 8 bits."""
-
-    LETTER_BOX = "letter-box"
-    """Fitted into a frame of grey (0.5), as the first Darknet's detector and classifier do:
-    corners on corners, no rounding."""
-
-    CENTRE_CROP = "centre-crop"
-    """The shorter side made as long as the input is wide, the middle taken, as the fork's
-    `classifier predict` does; interpolated like the letter box."""
 
 
 def prepare(
@@ -43,14 +25,7 @@ def prepare(
     _check_output(output)
     pixels = pixels_of(picture)
     channels, height, width = output.shape
-    interpolation, surroundings = lib.YOLO_CORNERS, lib.YOLO_GREY
-    if preparation is Preparation.STRETCHED:
-        place, interpolation = Place(height, width), lib.YOLO_CENTRES
-    elif preparation is Preparation.LETTER_BOX:
-        place = letter_boxed(pixels.height, pixels.width, height, width)
-    else:
-        place = centre_cropped(pixels.height, pixels.width, height, width)
-        surroundings = lib.YOLO_EXTEND
+    place = preparation.place(pixels.height, pixels.width, height, width)
     source = (
         ffi.cast("const uint8_t *", pixels.address),
         pixels.height,
@@ -61,10 +36,17 @@ def prepare(
     lib.yolo_prepare(
         ffi.new("yolo_picture *", source),
         ffi.new("yolo_place *", (place.height, place.width, place.top, place.left)),
-        interpolation, surroundings, ffi.from_buffer("float[]", output.data),
+        *resizing_rules(preparation), ffi.from_buffer("float[]", output.data),
         channels, height, width, threads,
     )  # fmt: skip
     return place.placement(height, width)
+
+
+def resizing_rules(preparation: Preparation) -> tuple[int, int]:
+    """Interpolation and surroundings, as resizing.h numbers them."""
+    interpolation = lib.YOLO_CENTRES if preparation.is_centred else lib.YOLO_CORNERS
+    is_boxed = preparation is Preparation.LETTER_BOX
+    return interpolation, lib.YOLO_GREY if is_boxed else lib.YOLO_EXTEND
 
 
 def _check_output(output: Array) -> None:
