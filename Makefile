@@ -15,13 +15,14 @@ NATIVE := $(shell find builtin_layers core plugins yolo_example -name '*.[ch]' \
 INSTALL_INPUTS := pyproject.toml setup.py constraints.txt yolo_example/pyproject.toml \
 	yolo_example/setup.py $(NATIVE)
 
-.PHONY: help setup demo lint test test-full tsan clean
+.PHONY: help setup demo lint test test-full tsan sanitize clean
 
 help:
 	@echo 'make demo       detect road users in scenes, or your IMAGE= [CFG= WEIGHTS= NAMES=]'
 	@echo 'make test       set up, ruff, mypy, import-linter, pytest'
 	@echo 'make test-full  the same with the long suites'
 	@echo 'make tsan       our C under ThreadSanitizer (a part of test-full; needs libtsan)'
+	@echo 'make sanitize   our CUDA kernels under compute-sanitizer (needs a GPU and its toolkit)'
 	@echo 'make bench      measure everything, rewrite docs/performance.md [PLUGRT_DATA=]'
 	@echo 'make setup      .venv with both distributions, editable'
 	@echo 'make lint       ruff, mypy, import-linter'
@@ -79,6 +80,9 @@ test-full: lint
 
 tsan: setup
 	$(BIN)/pytest tests/thread_sanitizer
+
+sanitize: setup
+	$(BIN)/python -m tests.cuda.sanitizer
 
 ifneq (,$(wildcard benchmarks/__main__.py))
 .PHONY: bench

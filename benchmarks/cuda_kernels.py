@@ -1,6 +1,6 @@
 """Our own CUDA kernels beside a device copy: microseconds, and the share of the copy's bandwidth.
 
-    python -m benchmarks.cuda_kernels [--only TEXT] [--json FILE]
+    python -m benchmarks.cuda_kernels [--only TEXT ...] [--json FILE]
 
 Bytes are those that a kernel cannot avoid: every input read once, every output written once.
 Times are medians of graph replays; most tensors are several times the second-level cache.
@@ -11,13 +11,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from plugrt.builtin_layers import activations, arithmetic
-from plugrt.builtin_layers.convolution import Convolution, candidates_cuda, depthwise_cuda
+from plugrt.builtin_layers.convolution import (
+    Convolution,
+    candidates_cuda,
+    depthwise_cuda,
+    shallow_cuda,
+)
 from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.copy_layers import Reformat
 from plugrt.builtin_layers.pooling import pooling_cuda
@@ -86,7 +92,7 @@ def rows() -> Iterator[Row]:
 
     for layer in (activations.Mish(), activations.Swish(), activations.LeakyReLU()):
         yield f"{layer.type} fp16", layer, large, last, last, express, ()
-    other = numbers(large, HALF)
+    other = numbers(large, HALF, LAST)
     yield "Add fp16", arithmetic.Add(), large, last, last, express, (other,)
 
     def pool(layer: Any, inputs: Any, output: Any, stream: Any) -> None:
@@ -152,22 +158,25 @@ def rows() -> Iterator[Row]:
             rng.standard_normal((outputs, 3, side, side), np.float32).astype(np.float16),
             rng.standard_normal(outputs, np.float32),
         )
-        for warps in (4, 8):
-            yield (f"{name} x{shape[0]}, {warps} warps", layer, shape, TensorDesc(FLOAT, shape),
-                   TensorDesc(HALF, shape, LAST), convolve(f"cuda:shallow:{warps}"),
+        for warps, lines in shallow_cuda.SHARES:
+            yield (f"{name} x{shape[0]}, {warps}x{lines}", layer, shape, TensorDesc(FLOAT, shape),
+                   TensorDesc(HALF, shape, LAST), convolve(f"cuda:shallow:{warps}x{lines}"),
                    arrays)  # fmt: skip
 
 
-def numbers(shape: tuple[int, ...], dtype: DataType) -> Array:
-    """Normal numbers, the same million again and again."""
-    some = np.random.default_rng(0).standard_normal(1_000_003, np.float32)
-    return np.resize(some.astype(dtype.numpy), shape)
+@lru_cache(maxsize=2)
+def numbers(shape: tuple[int, ...], dtype: DataType, form: Format = LINEAR) -> Array:
+    """Normal numbers, the same million again and again, which lie as the format says."""
+    some = np.random.default_rng(0).standard_normal(1_000_003, np.float32).astype(dtype.numpy)
+    if form is LINEAR:
+        return np.resize(some, shape)
+    return np.moveaxis(np.resize(some, (shape[0], *shape[2:], shape[1])), -1, 1)
 
 
 def measure(row: Row) -> tuple[float, int]:
     """(seconds, bytes) of one row."""
     _, layer, shape, source, output, record, arrays = row
-    first = numbers(shape, source.dtype)
+    first = numbers(shape, source.dtype, source.format)
     descs = [source, *(TensorDesc(DataType.of(a.dtype), a.shape) for a in arrays)]
     if arrays and arrays[0].shape == shape:
         descs[1] = source
@@ -185,19 +194,22 @@ def measure(row: Row) -> tuple[float, int]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="measure rows whose name contains this")
+    parser.add_argument(
+        "--only", nargs="*", default=[""], help="measure rows whose name contains one of these"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     copied: float | None = None
     found = []
     for row in rows():
-        if copied is not None and options.only not in row[0]:
+        if copied is not None and not any(part in row[0] for part in options.only):
             continue
         seconds, nbytes = measure(row)
         rate = nbytes / seconds
         copied = copied or rate
         found.append({"name": row[0], "seconds": seconds, "bytes": nbytes, "share": rate / copied})
-        print(f"{row[0]:45} {seconds * 1e6:9.1f} us {rate / 1e9:8.0f} GB/s {rate / copied:6.2f}")
+        figures = f"{seconds * 1e6:9.1f} us {rate / 1e9:8.0f} GB/s {rate / copied:6.2f}"
+        print(f"{row[0]:45} {figures}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
 

@@ -107,6 +107,16 @@ class Torch:
         with torch.inference_mode():
             self._run = self.prepared(module)
 
+    @property
+    def given(self) -> Any:
+        """The tensor that every inference reads."""
+        return self._given
+
+    @property
+    def results(self) -> Any:
+        """Of the last inference, on the GPU."""
+        return self._results
+
     def prepared(self, module: Any) -> Callable[[], Any]:
         """What runs the module once."""
         return lambda: module(self._given)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -51,60 +51,86 @@ def ready_plan(cell: Cell, tune: str, tune_time: float | None) -> dict[str, floa
     return {"build_seconds": round(seconds, 1), "candidates_timed": measured}
 
 
-def measure(cell: Cell, effort: Effort) -> dict[str, Any]:
-    """One cell: medians, ratios, rounds and errors. Raises EngineError when plugrt fails, or
-    every peer; a single one is named under `failed`."""
-    expected = _expected(cell)
-    with _started(cell) as (contestants, failed):
-        ours, *peers = contestants
-        turns = alternate(ours, peers, effort)
-        return {
-            **cell.as_dict(),
-            "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
-            "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in turns.items()},
-            "rounds": {kind: len(times) for kind, times in turns.items()},
-            "peer_by_ours": {k: r.as_dict() for k, r in peer_by_ours(turns, OURS).items()},
-            "relative_error": {c.kind: relative_error(c, expected) for c in contestants},
-            "failed": failed,
-        }
+class Turns:
+    """The contestants of one cell. They load as soon as this is made, each in its process, so that
+    several cells can load at the same time; whoever is ready leaves the GPU alone."""
 
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self._expected = PreparedFiles(cell).expected.with_suffix(".gpu.npz")
+        self._everybody = [GpuProcess(cell, kind) for kind in (OURS, *cell.peers)]
+        self._reference: GpuProcess | None = None
+        if not self._expected.exists():
+            self._reference = GpuProcess(replace(cell, precision=EXACT), REFERENCE)
 
-@contextmanager
-def _started(cell: Cell) -> Iterator[tuple[list[GpuProcess], dict[str, str]]]:
-    """Contestants that load at the same time, plugrt first, and what became of others."""
-    everybody = [GpuProcess(cell, kind) for kind in (OURS, *cell.peers)]
-    ready: list[GpuProcess] = []
-    failed: dict[str, str] = {}
-    try:
-        for contestant in everybody:
+    def wait(self) -> None:
+        """Until all are ready. Raises EngineError when plugrt fails, or every peer."""
+        if self._reference is not None:
+            self._reference.wait()
+            self._reference.outputs(self._expected)
+            self._reference.close()
+        self._ready: list[GpuProcess] = []
+        self._failed: dict[str, str] = {}
+        for contestant in self._everybody:
             try:
                 contestant.wait()
             except EngineError as failure:
                 if contestant.kind == OURS:
                     raise
-                failed[contestant.kind] = str(failure)[-300:]
+                self._failed[contestant.kind] = str(failure)[-300:]
             else:
-                ready.append(contestant)
-        if len(ready) < 2:
-            raise EngineError(f"{cell.name}: no peer runs: {failed}")
-        yield ready, failed
+                self._ready.append(contestant)
+        if len(self._ready) < 2:
+            raise EngineError(f"{self.cell.name}: no peer runs: {self._failed}")
+
+    def measure(self, effort: Effort) -> dict[str, Any]:
+        """Medians, ratios, rounds and errors; a peer that failed is named under `failed`."""
+        ours, *peers = self._ready
+        turns = alternate(ours, peers, effort)
+        with np.load(self._expected) as found:
+            expected = [found[name] for name in found.files]
+        return {
+            **self.cell.as_dict(),
+            "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+            "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in turns.items()},
+            "rounds": {kind: len(times) for kind, times in turns.items()},
+            "peer_by_ours": {k: r.as_dict() for k, r in peer_by_ours(turns, OURS).items()},
+            "relative_error": {c.kind: relative_error(c, expected) for c in self._ready},
+            "failed": self._failed,
+        }
+
+    def close(self) -> None:
+        """End all processes."""
+        for contestant in (*self._everybody, self._reference):
+            if contestant is not None:
+                contestant.close()
+
+
+def measure_together(
+    cells: Sequence[Cell], built: Mapping[Cell, Mapping[str, float]], effort: Effort,
+    results: ResultsFile,
+) -> int:
+    """Load several cells, then measure one after the other; how many failed."""
+    failed = 0
+    started = [Turns(cell) for cell in cells]
+    try:
+        for turns in started:
+            try:
+                turns.wait()
+            except EngineError as failure:
+                failed += 1
+                print(f"{turns.cell.name}: {failure}", flush=True)
+                turns.close()
+                started = [other for other in started if other is not turns]
+        for turns in started:
+            row = {**turns.measure(effort), **built[turns.cell]}
+            results.put(row)
+            print(f"{turns.cell.name}: {_summary(row)}", flush=True)
+            turns.close()
     finally:
-        for contestant in everybody:
-            contestant.close()
-
-
-def _expected(cell: Cell) -> Sequence[np.ndarray]:
-    """The outputs in float32, without tf32."""
-    file = PreparedFiles(cell).expected.with_suffix(".gpu.npz")
-    if not file.exists():
-        reference = GpuProcess(Cell(cell.net, cell.batch, 1, EXACT, ()), REFERENCE)
-        try:
-            reference.wait()
-            return reference.outputs(file)
-        finally:
-            reference.close()
-    with np.load(file) as found:
-        return [found[name] for name in found.files]
+        for turns in started:
+            turns.close()
+    return failed
 
 
 def main() -> int:
@@ -118,20 +144,21 @@ def main() -> int:
     ]
     machine = describe_gpu("torch")
     results = ResultsFile(options.json, machine, list(gpu_cells()), anew=starts_anew(options))
+    cells = [cell for cell in cells if not (options.resume and cell in results)]
     failed = 0
+    built = {}
     for cell in cells:
-        if options.resume and cell in results:
-            continue
-        start = time.perf_counter()
         try:
-            built = ready_plan(cell, options.tune, options.tune_time)
-            row = {**measure(cell, Effort(seconds=options.seconds)), **built}
-            results.put(row)
-            told = _summary(row)
-        except (EngineError, plugrt.PlugrtError) as failure:
+            built[cell] = ready_plan(cell, options.tune, options.tune_time)
+        except plugrt.PlugrtError as failure:
             failed += 1
-            told = str(failure)
-        print(f"{cell.name} ({time.perf_counter() - start:.0f} s): {told}", flush=True)
+            print(f"{cell.name}: {failure}", flush=True)
+        else:
+            print(f"{cell.name}: {built[cell] or 'built before'}", flush=True)
+    ready = list(built)
+    effort = Effort(seconds=options.seconds)
+    for first in range(0, len(ready), options.together):
+        failed += measure_together(ready[first : first + options.together], built, effort, results)
     return 1 if failed else 0
 
 
@@ -144,6 +171,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", help="only these")
     parser.add_argument("--seconds", type=float, default=5.0,
                         help="of turns per cell, at most (default %(default)g)")  # fmt: skip
+    parser.add_argument("--together", type=int, default=3, metavar="N",
+                        help="load so many cells at a time (default %(default)s)")
     parser.add_argument("--resume", action="store_true",
                         help="leave out cells that the file of --json has already")  # fmt: skip
     parser.add_argument("--tune", default="fast", choices=("off", "fast", "full"))
@@ -162,7 +191,7 @@ def _summary(row: dict[str, Any]) -> str:
     times = ", ".join(f"{kind} {ms:.3f}" for kind, ms in row["median_ms"].items())
     return (
         f"{times} ms; {best} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]; "
-        f"errors {row['relative_error']}; built {row.get('build_seconds')} s, {row['failed']}"
+        f"errors {row['relative_error']}{row['failed'] or ''}"
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,18 @@ def third_party_wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def third_parties(
-    third_party_wheels: list[Path], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The folder on sys.path into which pip has installed the two distributions.
+    """The folder on sys.path into which pip has installed the two distributions, or where they
+    were before.
 
     A registry sees them when it is made afterwards, by `Registry.discover()`.
     """
+    installed = [d for d in metadata.distributions() if d.name == "plugrt-twins"]
+    if installed:
+        yield Path(str(installed[0].locate_file("")))
+        return
+    third_party_wheels: list[Path] = request.getfixturevalue("third_party_wheels")
     folder = tmp_path_factory.mktemp("third_parties")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     offline = ["--no-index", "--no-deps", "--target", str(folder)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import plugrt
 from benchmarks.nets.recipe import EPSILON, Recipe, Step
 
@@ -12,11 +14,18 @@ Chain = list[tuple[str, list[Any], dict[str, Any]]]
 
 
 def to_plugrt(
-    recipe: Recipe, batch: int | str = "N", registry: plugrt.Registry | None = None
+    recipe: Recipe, batch: int | str = "N", registry: plugrt.Registry | None = None,
+    dtype: str = "float32",
 ) -> plugrt.Network:
-    """A network with input `image` and one output per output of the recipe."""
+    """A network with input `image` and one output per output of the recipe. Numbers of the type
+    uint8 are divided by 255."""
     network = plugrt.Network("benchmark", registry)
-    values = {"image": network.add_input("image", "float32", [batch, *recipe.input_shape])}
+    image = network.add_input("image", dtype, [batch, *recipe.input_shape])
+    if dtype != "float32":
+        image = network.add_layer("Cast", [image], to="float32").output
+    if dtype == "uint8":
+        image = network.add_layer("Multiply", [image, np.float32(1 / 255)]).output
+    values = {"image": image}
     for step in recipe.steps:
         inputs: list[Any] = [values[name] for name in step.inputs]
         chain = CHAINS[step.kind](step)

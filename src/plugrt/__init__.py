@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from plugrt.core.builder.build import build
     from plugrt.core.builder.config import BuilderConfig, ShapeProfile
     from plugrt.core.builder.replan import retune
+    from plugrt.core.devices.cuda.pinned import pinned_empty
     from plugrt.core.tuning.progress import Progress as TuningProgress
     from plugrt.core.tuning.timing_cache import TimingCache
 
@@ -73,28 +74,30 @@ __all__ = [
     "TimingCache",
     "TuningProgress",
     "build",
+    "pinned_empty",
     "retune",
     "symbol",
 ]
 
-_BUILDING = {
+_LATER = {
     "BuilderConfig": ("plugrt.core.builder.config", "BuilderConfig"),
     "ShapeProfile": ("plugrt.core.builder.config", "ShapeProfile"),
     "TimingCache": ("plugrt.core.tuning.timing_cache", "TimingCache"),
     "TuningProgress": ("plugrt.core.tuning.progress", "Progress"),
     "build": ("plugrt.core.builder.build", "build"),
+    "pinned_empty": ("plugrt.core.devices.cuda.pinned", "pinned_empty"),
     "retune": ("plugrt.core.builder.replan", "retune"),
 }
-"""What a process that only runs plans has no use for: imported when first asked for."""
+"""What a process that only runs plans on the CPU has no use for: imported when first asked for."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _BUILDING:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _BUILDING[name]
+    module, attribute = _LATER[name]
     found = globals()[name] = getattr(import_module(module), attribute)
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_BUILDING})
+    return sorted({*globals(), *_LATER})

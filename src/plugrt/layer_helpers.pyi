@@ -207,8 +207,8 @@ class LayerHelpers:
         axis: int = -1,
         dtype: DataType | str | type[Any] | dtype[Any] = DataType.INT8,
     ) -> Layer:
-        """(x - zero_point) * scale: int8 or uint8 [any shape] -> float32 of the same shape. ONNX
-        DequantizeLinear.
+        """(x - zero_point) * scale: int8, uint8 or an 8-bit float [any shape] -> float32 of the same
+        shape. ONNX DequantizeLinear.
 
         Raises LayerAttributeError when zero points do not fit the scales, ShapeError when several
         scales do not fit their axis or the input has another type.
@@ -622,7 +622,7 @@ class LayerHelpers:
         dtype: DataType | str | type[Any] | dtype[Any] = DataType.INT8,
     ) -> Layer:
         """round(x / scale) + zero_point, half to even, saturating: float [any shape] -> int8 or uint8
-        of the same shape. ONNX QuantizeLinear.
+        of the same shape; or x / scale, saturating, as an 8-bit float. ONNX QuantizeLinear.
 
         Raises LayerAttributeError when zero points do not fit the scales, ShapeError when several
         scales do not fit their axis.

@@ -31,7 +31,7 @@ class Examined:
         self.outputs = self.context.execute(inputs)
         for name, array in first.items():
             np.testing.assert_array_equal(self.outputs[name], array)  # replayed as recorded
-        self._recording = self.context.recording({n: a.shape for n, a in self.inputs.items()})
+        self.recording = self.context.recording({n: a.shape for n, a in self.inputs.items()})
 
     @property
     def network(self) -> Network:
@@ -54,7 +54,7 @@ class Examined:
     @property
     def memory(self) -> MemoryPlan:
         """Where everything lies."""
-        return self._recording.plan
+        return self.recording.plan
 
     def offset(self, tensor: str) -> int:
         """A tensor's place in the arena."""
@@ -65,12 +65,12 @@ class Examined:
     @property
     def commands(self) -> int:
         """Commands recorded for these shapes, over all segments and sizes."""
-        return self._recording.commands
+        return self.recording.commands
 
     @property
     def segments(self) -> int:
         """Parts between which a data-dependent size is read."""
-        return len(self._recording.segments)
+        return len(self.recording.segments)
 
 
 class Examiner:

@@ -327,7 +327,7 @@ def test_e_if_runs_one_of_two_optimised_bodies(registry: Registry, rng: Random) 
             assert fused == ["mish"]
 
 
-def test_e_loop_carries_and_stacks(registry: Registry) -> None:
+def newton(registry: Registry) -> Network:
     """Newton's square root until it is exact enough, each guess kept."""
     body = Network("step", registry)
     body.add_input("iteration", "int64", [])
@@ -353,7 +353,11 @@ def test_e_loop_carries_and_stacks(registry: Registry) -> None:
     )
     for name, tensor in zip(("root", "guesses", "count"), loop.outputs, strict=True):
         network.mark_output(tensor, name)
+    return network
 
+
+def test_e_loop_carries_and_stacks(registry: Registry) -> None:
+    network = newton(registry)
     with (
         build(network, BuilderConfig(tune="off", threads=2)) as engine,
         engine.create_context() as context,

@@ -171,7 +171,10 @@ def test_shape_rules_hold_for_numbers_too(network: Network, quick_build: Build) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp8"}, "'fp8' is not available; use fp32, tf32, bf16, fp16, int8 or best"),
+        (
+            {"precision": "fp4"},
+            "'fp4' is not available; use fp32, tf32, bf16, fp16, int8, fp8 or best",
+        ),
         ({"tune": "slow"}, "tune='slow'"),
         ({"threads": 0}, "threads=0"),
         ({"max_batch_size": 0}, "max_batch_size=0"),

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from plugrt.core.devices.cuda import host_copies
 from plugrt.plugins.native import cuda
 from plugrt.plugins.native.cuda import devices, packages
 
 from .fake_driver import FakeDriver
 
-CACHES = (devices.initialize, devices.unavailable_reason, devices.device_properties)
+CACHES = (
+    devices.initialize, devices.unavailable_reason, devices.device_properties,
+    host_copies._function,
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +45,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
         pytest.skip("the real driver is in use")
     fake = FakeDriver()
     monkeypatch.setattr(packages, "_module", lambda name, distribution: fake)
+    monkeypatch.setattr(host_copies, "function_address", fake.address_of)
     monkeypatch.setattr(cuda, "library_versions", lambda: {"cudnn": "none"})
     for cached in CACHES:
         cached.cache_clear()

@@ -1,5 +1,6 @@
 # ruff: noqa: N802 - the driver's names
-"""A driver without a GPU: memory of the host, streams that run at once, graphs as lists.
+"""A driver without a GPU: memory of the host, streams that run at once, graphs in any order that
+their edges allow.
 
 Whatever is used after it was given back, or is never given back, is found.
 """
@@ -7,7 +8,9 @@ Whatever is used after it was given back, or is never given back, is found.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +19,13 @@ import numpy as np
 ENUMS = (
     "CUdevice_attribute", "CUstream_flags", "CUevent_flags", "CUevent_record_flags",
     "CUmemAllocationType", "CUmemLocationType", "CUmemPool_attribute", "CUstreamCaptureMode",
+    "CUstreamUpdateCaptureDependencies_flags",
+    "CUpointer_attribute",
 )  # fmt: skip
+
+
+OUT_OF_MEMORY = 2
+"""The driver's number for it."""
 
 
 class Anything:
@@ -30,6 +39,34 @@ class Handle(int):
     """A number of the driver's."""
 
 
+@dataclass
+class FakeGraph:
+    """Work by node, and what each node depends on; while it is captured, the stream's end."""
+
+    work: dict[int, Callable[[], None]] = field(default_factory=dict)
+    dependencies: dict[int, list[int]] = field(default_factory=dict)
+    end: list[int] = field(default_factory=list)
+
+    def add(self, work: Callable[[], None]) -> None:
+        node = len(self.work) + 1
+        self.work[node], self.dependencies[node], self.end = work, self.end, [node]
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        return [(a, b) for b, found in self.dependencies.items() for a in found]
+
+    def run(self, dice: random.Random) -> None:
+        done: set[int] = set()
+        while len(done) < len(self.work):
+            ready = [
+                node for node in self.work
+                if node not in done and done.issuperset(self.dependencies[node])
+            ]  # fmt: skip
+            chosen = dice.choice(ready)
+            self.work[chosen]()
+            done.add(chosen)
+
+
 class FakeDriver:
     """Stands in for `cuda.bindings.driver`. `living` holds (kind, number) of what exists."""
 
@@ -38,13 +75,18 @@ class FakeDriver:
     def __init__(self) -> None:
         self.living: set[tuple[str, int]] = set()
         self.contexts: list[int] = []
-        self.captures: dict[int, list[Callable[[], None]]] = {}
-        self.graphs: dict[int, list[Callable[[], None]]] = {}
+        self.captures: dict[int, FakeGraph] = {}
+        self.graphs: dict[int, FakeGraph] = {}
+        self.dice = random.Random(0)
+        """Which of the nodes that may run comes first."""
         self.memory: dict[int, Any] = {}
         self.faults: list[str] = []
         """Misuse, also where an exception would go unseen, as in finalisers."""
         self.order: list[str] = []
         """What was given back and waited for, in order."""
+        self.c_functions: list[Any] = []
+        self.capacity = 1 << 30
+        """Bytes of the GPU, and of what the host can pin."""
         self._numbers = iter(range(1000, 1 << 30))
 
     def __getattr__(self, name: str) -> Any:
@@ -76,12 +118,43 @@ class FakeDriver:
     def put(self, stream: int, work: Callable[[], None]) -> tuple[int]:
         self.alive("stream", stream)
         if int(stream) in self.captures:
-            self.captures[int(stream)].append(work)
+            self.captures[int(stream)].add(work)
         else:
             work()
         return (0,)
 
+    def address_of(self, name: str) -> int:
+        """Of a C function that does the same as ours."""
+        number, pointer = ctypes.c_int, ctypes.c_void_p
+
+        def send(target: int, source: int, nbytes: int, stream: int) -> int:
+            if not self.contexts:
+                self.faults.append("a copy is put on a stream in no context")
+            return self.cuMemcpyHtoDAsync(target, source, nbytes, stream)[0]
+
+        def wait(event: int) -> int:
+            return self.cuEventSynchronize(event)[0]
+
+        made: Any = {
+            "cuMemcpyHtoDAsync_v2": lambda: ctypes.CFUNCTYPE(
+                number, ctypes.c_uint64, pointer, ctypes.c_size_t, pointer
+            )(send),
+            "cuEventSynchronize": lambda: ctypes.CFUNCTYPE(number, pointer)(wait),
+        }[name]()
+        self.c_functions.append(made)
+        return ctypes.cast(made, pointer).value or 0
+
     # ---- devices and contexts -------------------------------------------------------------
+
+    def CUresult(self, number: int) -> int:
+        return number
+
+    def cuGetErrorName(self, number: int) -> tuple[int, bytes]:
+        known = number == OUT_OF_MEMORY
+        return 0, b"CUDA_ERROR_OUT_OF_MEMORY" if known else f"FAKE_ERROR_{number}".encode()
+
+    def cuGetErrorString(self, number: int) -> tuple[int, bytes]:
+        return 0, b"played"
 
     def cuInit(self, flags: int) -> tuple[int]:
         return (0,)
@@ -111,7 +184,7 @@ class FakeDriver:
         return self.make("context")
 
     def cuDevicePrimaryCtxRelease(self, device: int) -> tuple[int]:
-        (number,) = [number for kind, number in self.living if kind == "context"]
+        (number,) = [number for kind, number in list(self.living) if kind == "context"]
         return self.destroy("context", number)
 
     def cuCtxPushCurrent(self, context: int) -> tuple[int]:
@@ -157,6 +230,9 @@ class FakeDriver:
         self.alive("event", event)
         return (0,)
 
+    def cuEventQuery(self, event: int) -> tuple[int]:
+        return self.cuEventSynchronize(event)
+
     def cuEventElapsedTime(self, before: int, after: int) -> tuple[int, float]:
         self.alive("event", before)
         self.alive("event", after)
@@ -184,12 +260,23 @@ class FakeDriver:
         self.alive("pool", pool)
         return (0,)
 
-    def _allocate(self, kind: str, size: int) -> tuple[int, Handle]:
+    def held(self, wanted: str) -> int:
+        """Bytes of one kind of memory in use."""
+        return sum(len(self.memory[start]) for kind, start in list(self.living) if kind == wanted)
+
+    def cuMemGetInfo(self) -> tuple[int, int, int]:
+        return 0, self.capacity - self.held("memory"), self.capacity
+
+    def _allocate(self, kind: str, size: int) -> tuple[int, Handle | None]:
+        if self.held(kind) + size > self.capacity:
+            return OUT_OF_MEMORY, None
         block = np.full(size, 0xEE, np.uint8)
         self.memory[block.ctypes.data] = block
         return self.make(kind, block.ctypes.data)
 
-    def cuMemAllocFromPoolAsync(self, size: int, pool: int, stream: int) -> tuple[int, Handle]:
+    def cuMemAllocFromPoolAsync(
+        self, size: int, pool: int, stream: int
+    ) -> tuple[int, Handle | None]:
         self.alive("pool", pool)
         self.alive("stream", stream)
         return self._allocate("memory", size)
@@ -198,8 +285,14 @@ class FakeDriver:
         self.alive("stream", stream)
         return self.destroy("memory", address)
 
-    def cuMemHostAlloc(self, size: int, flags: int) -> tuple[int, Handle]:
+    def cuMemHostAlloc(self, size: int, flags: int) -> tuple[int, Handle | None]:
         return self._allocate("pinned", size)
+
+    def cuPointerGetAttribute(self, name: int, address: int) -> tuple[int, int]:
+        for kind, start in list(self.living):
+            if kind == "pinned" and start <= address < start + len(self.memory[start]):
+                return 0, 1
+        return 1, 0
 
     def cuMemFreeHost(self, address: int) -> tuple[int]:
         return self.destroy("pinned", address)
@@ -220,8 +313,23 @@ class FakeDriver:
     def cuStreamBeginCapture(self, stream: int, mode: int) -> tuple[int]:
         self.alive("stream", stream)
         assert int(stream) not in self.captures
-        self.captures[int(stream)] = []
+        self.captures[int(stream)] = FakeGraph()
         return (0,)
+
+    def cuStreamGetCaptureInfo(self, stream: int) -> tuple[int, int, int, int, list[int], int]:
+        end = self.captures[int(stream)].end
+        return 0, 1, 1, 0, list(end), len(end)
+
+    def cuStreamUpdateCaptureDependencies(
+        self, stream: int, nodes: Sequence[int], count: int, flags: int
+    ) -> tuple[int]:
+        assert count == len(nodes)
+        assert set(nodes) <= set(self.captures[int(stream)].work)
+        self.captures[int(stream)].end = list(nodes)
+        return (0,)
+
+    def cuGraphAddNode(self) -> tuple[int]:
+        return (1,)
 
     def cuStreamEndCapture(self, stream: int) -> tuple[int, Handle]:
         status, graph = self.make("graph")
@@ -230,7 +338,11 @@ class FakeDriver:
 
     def cuGraphGetNodes(self, graph: int, size: int) -> tuple[int, None, int]:
         self.alive("graph", graph)
-        return 0, None, len(self.graphs[int(graph)])
+        return 0, None, len(self.graphs[int(graph)].work)
+
+    def cuGraphGetEdges(self, graph: int, size: int) -> tuple[int, None, None, int]:
+        self.alive("graph", graph)
+        return 0, None, None, len(self.graphs[int(graph)].edges)
 
     def cuGraphInstantiate(self, graph: int, flags: int) -> tuple[int, Handle]:
         self.alive("graph", graph)
@@ -247,6 +359,5 @@ class FakeDriver:
     def cuGraphLaunch(self, executable: int, stream: int) -> tuple[int]:
         self.alive("executable", executable)
         self.alive("stream", stream)
-        for work in self.graphs[int(executable)]:
-            work()
+        self.graphs[int(executable)].run(self.dice)
         return (0,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,12 @@ from plugrt.builtin_layers.activations import Mish, Sigmoid
 from plugrt.builtin_layers.arithmetic import Add
 from plugrt.builtin_layers.axes import normalize_axis
 from plugrt.builtin_layers.batch_normalization import Scale
-from plugrt.builtin_layers.convolution import Convolution, candidates_cuda, depthwise_cuda
+from plugrt.builtin_layers.convolution import (
+    Convolution,
+    candidates_cuda,
+    depthwise_cuda,
+    tiles_cuda,
+)
 from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.copy_layers import Reformat
 from plugrt.builtin_layers.fully_connected import FullyConnected
@@ -82,6 +88,11 @@ def pooling_cases() -> Iterator[KernelCase]:
         yield case(
             f"{layer.kernel}-{dtype.value}", layer, [values(2, 64, 11, 13)], record, dtype=dtype,
             form=LAST, epilogue=RESIDUAL, gap=8,
+        )  # fmt: skip
+    for dtype, k in product(FLOATS, (0, 1, 4)):  # threads that compute two windows
+        yield case(
+            f"{layers[k].type}{k}-{dtype.value}-large", layers[k], [values(2, 64, 183, 181)],
+            record, dtype=dtype, form=LAST, epilogue=RESIDUAL if k == 4 else None,
         )  # fmt: skip
     small = np.random.default_rng(2).integers(-128, 128, (2, 32, 9, 9)).astype(np.int8)
     for form in (LINEAR, LAST):
@@ -234,15 +245,35 @@ def convolution_cases() -> Iterator[KernelCase]:
             (DataType.FLOAT32, LINEAR, 3, 32), (dtype, LAST, 4, 64),
             (DataType.FLOAT32, LAST, 1, 16), (dtype, LINEAR, 3, 96),
         ):  # fmt: skip
+            share = "4x2" if outputs % 64 else "8x1" if side > 3 else "4x4"
             yield one(
                 f"{side}-{step}-{source.value}-{dtype.value}-{form.value}-{outputs}",
-                f"cuda:shallow:{4 if outputs % 64 else 8}", (2, channels, 37, 45),
+                f"cuda:shallow:{share}", (2, channels, 37, 45),
                 (outputs, channels, side, side),
                 {"strides": (step, step), "padding": (pad,) * 4}, dtype=source, form=LAST,
                 input_form=form, output_dtype=dtype, gap=8 if outputs == 96 else 0,
                 epilogue=RESIDUAL if channels == 4 else None, tolerance=2 * 1.2e-2
                 if dtype is DataType.BFLOAT16 else 3e-3,
             )  # fmt: skip
+    for outputs in (16, 64):  # blocks that compute several tiles
+        yield one(
+            f"large-{outputs}", "cuda:shallow:4x2", (2, 3, 271, 333), (outputs, 3, 3, 3), same,
+            dtype=DataType.FLOAT32, form=LAST, input_form=LINEAR,
+            output_dtype=DataType.FLOAT16, tolerance=3e-3,
+        )  # fmt: skip
+    for (dtype, tile), (k, (side, step, pad, dilation)) in product(
+        product(FLOATS[1:], tiles_cuda.TILES),
+        enumerate(((1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (1, 2, 0, 1), (5, 1, 0, 2))),
+    ):
+        split = 1 if k % 2 else 2 ** (k // 2 + 1)
+        gap = 8 if k % 2 else 0
+        name = replace(tile, split=split).name
+        yield one(
+            f"{side}-{step}-{dtype.value}-{gap}", f"cuda:tiles:{name}", (2, 24 + 16 * k, 9, 11),
+            (40 + 16 * k - (k == 2), 24 + 16 * k, side, side),
+            {"strides": (step, step), "padding": (pad,) * 4, "dilations": (dilation,) * 2},
+            dtype=dtype, form=LAST, gap=gap, epilogue=RESIDUAL if gap else None,
+        )  # fmt: skip
 
 
 def product_cases() -> Iterator[KernelCase]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 
 import plugrt
 from plugrt import BuilderConfig, DeviceError, Engine, Network, Registry, ShapeError
-from plugrt.core.devices.cuda import host_copies
+from plugrt.core.devices.cuda import host_copies, staging
 from plugrt.core.devices.cuda.bench import CudaBench
 from plugrt.core.devices.cuda.context import CudaContext
+from plugrt.core.devices.cuda.endpoints import LARGE
+from plugrt.core.devices.cuda.host_copies import CHUNK
 from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.core.devices.cuda.shape_places import PATIENCE
+from plugrt.core.devices.cuda.turns import DEPTH
 from plugrt.core.tuning.candidates import Candidate
 from plugrt.plugins import (
     DataType,
@@ -107,17 +111,121 @@ def test_arrays_of_the_host_go_through_one_graph(driver: FakeDriver) -> None:
 
 
 @pytest.mark.parametrize("processors", [1, 2, 64])
+@pytest.mark.parametrize("nbytes", [LARGE - 32, LARGE, CHUNK, 9 * CHUNK + 32])
 def test_large_arrays_arrive_whole(
-    driver: FakeDriver, processors: int, monkeypatch: pytest.MonkeyPatch
+    driver: FakeDriver, processors: int, nbytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_copies.os, "sched_getaffinity", lambda pid: set(range(processors)))
-    for cached in (host_copies._threads, host_copies._helpers):
-        cached.cache_clear()
-    rows = host_copies.LARGE // 32 + 1
+    x = numbers(nbytes // 32)
     with built(Through()) as engine, engine.create_context() as context:
+        np.testing.assert_array_equal(context.execute({"x": x})["y"], x)
+        turned = np.asfortranarray(x)
+        given = np.empty_like(x)
+        assert context.execute({"x": turned}, {"y": given})["y"] is given
+        np.testing.assert_array_equal(given, x)
+        commands = context.recording({"x": x.shape}).commands
+        assert commands == (3 if nbytes < LARGE else 1)  # large copies are no part of the graph
+
+
+def test_a_chunk_that_fails_is_told(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 5 * CHUNK // 32
+    with built(Through()) as engine, engine.create_context() as context:
+        for name, number in (("cuMemcpyHtoDAsync", 2), ("cuEventSynchronize", 3)):
+            calls: list[int] = []
+
+            def failing(*arguments: int, calls: list[int] = calls, number: int = number) -> Any:
+                calls.append(len(calls))
+                return (719 if len(calls) == number else 0,)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(driver, name, failing)
+                with pytest.raises(DeviceError, match=f"{name} failed with .*719"):
+                    context.execute({"x": numbers(rows)})
         np.testing.assert_array_equal(context.execute({"x": numbers(rows)})["y"], numbers(rows))
-    for cached in (host_copies._threads, host_copies._helpers):
-        cached.cache_clear()
+
+
+def test_pinned_arrays_are_not_copied_on_the_host(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[int] = []
+    for name in ("send_chunks", "receive_chunks"):
+        monkeypatch.setattr(staging.host_copies, name, lambda *arguments: copied.append(1))
+    rows = LARGE // 32
+    x, y = (plugrt.pinned_empty((rows, 8)) for _ in range(2))
+    with built(Through()) as engine, engine.create_context() as context:
+        for k in range(3):
+            x[...] = numbers(rows, k)
+            assert context.execute({"x": x}, {"y": y})["y"] is y
+            np.testing.assert_array_equal(y, numbers(rows, k))
+            result = context.execute({"x": x}, "device")["y"]
+            x[...] = 0  # it was read already
+            np.testing.assert_array_equal(result.numpy(), numbers(rows, k))
+    assert copied == []
+
+
+@pytest.mark.parametrize("rows", [2, LARGE // 32])
+def test_calls_in_flight_have_buffers_of_their_own(driver: FakeDriver, rows: int) -> None:
+    with built(Through(), Python()) as engine, engine.create_context() as context:
+        assert isinstance(context, CudaContext)
+        first = context._begin({"x": numbers(rows)}, None)
+        second = context._begin({"x": numbers(rows, 5)}, None)
+        for call, start in ((second, 5), (first, 0)):
+            np.testing.assert_array_equal(context._finish(call)["y"], numbers(rows, start) + 1)
+        assert first.places is not second.places
+        assert context._begin({"x": numbers(rows)}, "device").results is not None
+        assert context.execute({"x": numbers(rows)})["y"][0, 1] == 2
+
+
+def test_a_third_call_waits_for_the_first(driver: FakeDriver) -> None:
+    with built(Through()) as engine, engine.create_context() as context:
+        assert isinstance(context, CudaContext)
+        calls = [context._begin({"x": numbers(start=k)}, None) for k in range(DEPTH)]
+        waiting = context.enqueue({"x": numbers(start=9)})
+        with pytest.raises(futures.TimeoutError):
+            waiting.result(0.05)
+        for k, call in enumerate(calls):
+            np.testing.assert_array_equal(context._finish(call)["y"], numbers(start=k))
+        np.testing.assert_array_equal(waiting.result(20)["y"], numbers(start=9))
+
+
+def test_queued_calls_come_in_order_and_errors_to_their_own(driver: FakeDriver) -> None:
+    with built(Through(), Python()) as engine, engine.create_context() as context:
+        given = np.empty((2, 8), np.float32)
+        waiting = [context.enqueue({"x": numbers(start=k)}, {"y": given}) for k in range(20)]
+        bad = context.enqueue({"x": numbers().astype(np.float64)})
+        last = context.enqueue({"x": numbers(start=99)}, {"y": given})
+        assert all(future.result(20)["y"] is given for future in waiting)
+        with pytest.raises(ShapeError, match="has type float64"):
+            bad.result(20)
+        np.testing.assert_array_equal(last.result(20)["y"], numbers(start=99) + 1)
+        waiting = [context.enqueue({"x": numbers(start=k)}) for k in range(20)]
+        found = [future.result(20)["y"][0, 0] for future in waiting]
+        assert found == list(range(1, 21))
+        waiting = [context.enqueue({"x": numbers(start=k)}) for k in range(5)]
+        context.close()
+        assert [future.result(0)["y"][0, 0] for future in waiting] == [1, 2, 3, 4, 5]
+    with pytest.raises(PlugrtError, match="closed"):
+        context.enqueue({"x": numbers()})
+
+
+def test_a_layer_that_fails_leaves_the_buffers(driver: FakeDriver) -> None:
+    class Choosy(Python):
+        """x + 1, if x is not negative."""
+
+        type = "Test.Choosy"
+
+        def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Stream) -> None:
+            if inputs[0].min() < 0:
+                raise ValueError("below zero")
+            super().enqueue(inputs, outputs, workspace, stream)
+
+    with built(Through(), Choosy()) as engine, engine.create_context() as context:
+        for _ in range(DEPTH + 1):
+            with pytest.raises(DeviceError, match="layer 'layer1' failed: ValueError: below zero"):
+                context.execute({"x": -1 - numbers()})
+        np.testing.assert_array_equal(context.execute({"x": numbers()})["y"], numbers() + 1)
 
 
 def test_everything_is_given_back(driver: FakeDriver) -> None:
@@ -263,7 +371,11 @@ def test_what_tactics_need_is_compiled_at_once(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[Any]] = []
-    monkeypatch.setattr(cudnn, "build_ahead", lambda wanted, ordinal: asked.append(wanted))
+    def build_ahead(wanted: Any, ordinal: int) -> None:
+        found = list(wanted)
+        asked.extend([found] if found else [])
+
+    monkeypatch.setattr(cudnn, "build_ahead", build_ahead)
     with built(Compiled(), tune="fast") as engine:
         assert asked == [[("cuda", "plain"), ("cuda", "other")]]
         (layer,) = engine.planned.network.layers
@@ -289,7 +401,8 @@ def test_what_has_to_be_compiled_is_timed_in_one_storage(driver: FakeDriver) -> 
     ]
     (layer,) = chain(Compiled()).layers
     kept = CudaBench(Registry(), 0, 1).worth_timing(layer, found)
-    assert [c for c in kept if c.tactic.name == "own"] == found[1::2]
+    own = [c for c in kept if c.tactic.name == "own"]
+    assert own == [c for c in found[1::2] if c.outputs[0].dtype is DataType.FLOAT16]
     (compiled,) = [c for c in kept if c.tactic.name == "plain"]
     assert compiled.outputs[0].dtype is DataType.FLOAT16
     assert compiled.outputs[0].format is Format.CHANNELS_LAST

@@ -11,14 +11,13 @@ import pytest
 
 from plugrt.core.devices.cuda import CudaRecording, CudaSlots, CudaStream, DeviceWeights
 from plugrt.core.devices.cuda.graphs import Graph
-from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer, pinned_array
 from plugrt.core.devices.cuda.timing import Stopwatch
 from plugrt.core.runtime.record_layer import record_layer
 from plugrt.plugins import DataType, DeviceError, LayerPlugin, TensorDesc, TensorView
 from plugrt.plugins.native.cuda import Context
 
-from .sample_layers import SCALE, HostIncrement, Scale
+from .sample_layers import HostIncrement, Scale
 
 pytestmark = pytest.mark.cuda
 
@@ -128,32 +127,6 @@ def test_a_stopwatch_repeats_short_recordings_in_one_graph() -> None:
     watch = Stopwatch(chain.recording)
     assert watch.repeats > 8
     assert 1e-7 < watch(5) < 5e-5
-
-
-def test_lanes_run_beside_each_other() -> None:
-    t = Chain(Scale())
-    views = [TensorView(DESC, t.slots.bind(DeviceBuffer(t.context, DESC.nbytes))) for _ in range(3)]
-    values, source = numbers(t.context)
-    first = TensorView(DESC, t.slots.bind(source))
-
-    def record(stream: CudaStream) -> None:
-        with stream.lanes(3) as lanes:
-            for lane, view, factor in zip(lanes, views, (2.0, 3.0, 4.0), strict=True):
-                with stream.inside(lane):
-                    stream.launch_grid(SCALE, [4], [256], first, view, COUNT, factor)
-        for view in views:
-            stream.launch_grid(SCALE, [4], [256], view, view, COUNT, 10.0)
-
-    recording = CudaRecording(t.context, t.slots, record)
-    recording.replay()
-    recording.synchronize()
-    (graph,) = recording.instance().steps
-    assert isinstance(graph, Graph)
-    assert graph.nodes == 6
-    for view, factor in zip(views, (20, 30, 40), strict=True):
-        found = recording.slots.addresses[view.slot]
-        array = DeviceArray(found, (COUNT,), np.float32, 0).numpy()
-        np.testing.assert_array_equal(array, factor * values)
 
 
 def test_a_replay_costs_the_host_little() -> None:

@@ -7,57 +7,52 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugrt.core.devices.cuda.events import DeviceStream
-from plugrt.core.devices.cuda.memory import DeviceBuffer, DeviceMemory
-from plugrt.core.devices.cuda.staging import InputRing, OutputRing
+import plugrt
+from plugrt.core.devices.cuda.endpoints import LARGE
+from plugrt.core.devices.cuda.events import DeviceStream, Event
+from plugrt.core.devices.cuda.host_copies import CHUNK
+from plugrt.core.devices.cuda.memory import DeviceBuffer, DeviceMemory, pinned_array
+from plugrt.core.devices.cuda.pinned import is_pinned
+from plugrt.core.devices.cuda.staging import Download, upload
 from plugrt.core.devices.cuda.standalone import prepare_on_gpu
-from plugrt.plugins import DeviceError
 from plugrt.plugins.native.cuda import Context, device_count
 from plugrt.plugins.native.cuda.driver_calls import call
 
-from .sample_layers import SCALE, Scale
+from .sample_layers import Scale
 
 pytestmark = pytest.mark.cuda
 
-COUNT = 1 << 20
 
-
-def parameters(source: int, target: int, factor: float) -> list[bytes]:
-    whole = [np.uint64(source), np.uint64(target), np.int64(COUNT), np.float32(factor)]
-    return [value.tobytes() for value in whole]
-
-
-def test_rings_carry_every_array_in_order() -> None:
+@pytest.mark.parametrize("nbytes", [LARGE, CHUNK + 1, 19 * CHUNK])
+def test_chunks_arrive_in_both_directions(nbytes: int) -> None:
     context = Context.of(0)
-    stream = DeviceStream(context)
-    inputs, outputs = InputRing(context, 4 * COUNT), OutputRing(context, 4 * COUNT)
-    waiting: list[Any] = []
-    found = []
-    for number in range(9):
-        source = inputs.put(np.full(COUNT, number, np.float32), stream)
-        target = outputs.target(stream)
+    stream, back = DeviceStream(context), DeviceStream(context)
+    buffer = DeviceBuffer(context, nbytes)
+    staged, returned = (pinned_array(context, nbytes) for _ in range(2))
+    download, arrived = Download(context, returned), Event(context)
+    for seed in range(5):
+        source = np.random.default_rng(seed).integers(0, 256, nbytes).astype(np.uint8)
+        wanted = source.copy()
         with context.current():
-            for factor in (2.0, 1.0, 1.0):
-                SCALE.launch(
-                    context, stream.handle, [COUNT // 256], [256],
-                    parameters(source if factor == 2.0 else target, target, factor),
-                )  # fmt: skip
-        inputs.release(stream)
-        waiting.append(outputs.fetch(stream, 4 * COUNT))
-        if len(waiting) == 2:
-            found.append(waiting.pop(0).result().view(np.float32).copy())
-    found.append(waiting.pop().result().view(np.float32).copy())
-    inputs.close()
-    outputs.close()
-    for number, array in enumerate(found):
-        np.testing.assert_array_equal(array, np.full(COUNT, 2 * number, np.float32))
+            upload(source, staged, buffer.address, stream)
+        source[:] = 0
+        with context.current():
+            arrived.record(stream)
+            back.wait_for(arrived)
+            download.begin(buffer.address, back)
+        found = np.empty_like(source)
+        download.finish(found)
+        np.testing.assert_array_equal(found, wanted)
 
 
-def test_what_does_not_fit_is_refused() -> None:
-    context = Context.of(0)
-    ring = InputRing(context, 16)
-    with pytest.raises(DeviceError, match="cannot stage 20 bytes in 16"):
-        ring.put(np.zeros(5, np.float32), DeviceStream(context))
+def test_who_pinned_an_array_does_not_matter() -> None:
+    ours = plugrt.pinned_empty((3, 5), "float16")
+    assert (ours.shape, ours.dtype, ours.flags.carray) == ((3, 5), np.float16, True)
+    assert is_pinned(ours)
+    assert is_pinned(ours[1:])
+    assert not is_pinned(np.zeros(5))
+    torch: Any = pytest.importorskip("torch")
+    assert is_pinned(torch.zeros(1000).pin_memory().numpy())
 
 
 def test_memory_is_counted_and_given_back() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from plugrt.builtin_layers import cublaslt_product
-from plugrt.builtin_layers.convolution import Convolution, cudnn_candidate
+from plugrt.builtin_layers.convolution import Convolution, cudnn_candidate, cudnn_quantised
 from plugrt.builtin_layers.convolution.cublaslt_candidate import row_step
 from plugrt.builtin_layers.fully_connected import FullyConnected
 from plugrt.builtin_layers.matmul import MatMul
@@ -25,6 +25,7 @@ from plugrt.plugins import (
     Input,
     LayerPlugin,
     Quantization,
+    Tactic,
     TacticRequest,
     TensorDesc,
     TensorView,
@@ -82,9 +83,9 @@ def libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cudnn, "available", lambda: True)
     monkeypatch.setattr(cublaslt, "available", lambda: True)
     monkeypatch.setattr(
-        cudnn_candidate, "_proposed", lambda graph: (MISSING, "eng1_k2=3", "eng4")
+        cudnn_candidate, "proposed_plans", lambda graph: (MISSING, "eng1_k2=3", "eng4")
     )
-    monkeypatch.setattr(cudnn_candidate, "_built", built)
+    monkeypatch.setattr(cudnn_candidate, "built", built)
     monkeypatch.setattr(cublaslt_product, "_algorithms", lambda product: ("lt_a", "lt_b"))
     monkeypatch.setattr(cublaslt_product, "_plan", built)
 
@@ -158,12 +159,12 @@ def test_plans_of_both_bias_types_are_tactics() -> None:
 def test_a_residual_is_added_before_the_bias_or_behind_it() -> None:
     layer, request = convolution(epilogue=RESIDUAL_RELU)
     found = [n for n in names(layer, request) if n.endswith("eng4")]
-    assert len(found) == 4
+    assert len(found) == 3  # a float32 bias behind the residual finds nothing new
     bias, residual = Input(1, axis=1), Input(2)
     assert expressions(found, layer, request) == {
         maximum((X + bias) + residual, 0), maximum((X + residual) + bias, 0)
     }  # fmt: skip
-    plan = run(layer, request, "cuda:cudnn:residual_first:eng4")
+    plan = run(layer, request, "cuda:cudnn:own_bias:residual_first:eng4")
     stream, source, _, output, operands, workspace = plan.calls[0]
     assert (stream, source, output, workspace) == (77, 4096, 409600, 819200)
     assert operands[1] == 4 * 4096
@@ -202,7 +203,7 @@ def test_a_plan_that_cannot_be_built_gives_way() -> None:
 def test_what_has_to_be_built_can_be_built_ahead() -> None:
     layer, request = convolution(epilogue=RESIDUAL_RELU)
     found = layer.getCompilations(request, layer.getTactics(request))
-    assert len(found) == len(set(found)) == 12
+    assert len(found) == len(set(found)) == 9
     graph, name = found[0]  # type: ignore[misc]
     assert (type(graph), name) == (cudnn.ConvolutionGraph, MISSING)
     assert not layer.getCompilations(replace(request, device="cpu"), layer.getTactics(request))
@@ -243,15 +244,75 @@ def test_points_of_slices_have_longer_rows() -> None:
 def test_own_loops_are_what_is_left() -> None:
     layer, request = convolution()
     assert "cuda:direct" not in names(layer, request)
-    source, _, *rest = request.inputs
-    eight = Quantization((0.1,))
-    quantised = (
-        replace(source, dtype=DataType.INT8, quantization=eight),
-        replace(constant(48, 32, 3, 3, dtype=DataType.INT8), quantization=eight), *rest,
+    layer, request = eight_bits(zero_point=3)
+    assert names(layer, request) == ["cuda:direct"]
+
+
+def eight_bits(
+    epilogue: Epilogue = RELU, zero_point: int = 0, result: Quantization | None = None,
+) -> tuple[LayerPlugin, TacticRequest]:  # fmt: skip
+    """A convolution whose source is in steps of 0.5, weights in steps of 0.25, and operands and
+    result in those given."""
+    layer, request = convolution(epilogue=epilogue)
+    source, _, bias, *operands = request.inputs
+    (output,) = request.outputs
+    if result is None:
+        output = replace(output, dtype=FLOAT)
+    else:
+        output = replace(output, dtype=DataType.INT8, quantization=result)
+    operands = [replace(output, quantization=Quantization((2.0,))) for _ in operands]
+    inputs = (
+        replace(source, dtype=DataType.INT8, quantization=Quantization((0.5,), (zero_point,))),
+        replace(constant(48, 32, 3, 3, dtype=DataType.INT8), quantization=Quantization((0.25,))),
+        bias, *operands,
     )  # fmt: skip
-    output = replace(request.outputs[0], dtype=FLOAT)
-    found = names(layer, replace(request, inputs=quantised, outputs=(output,)))
-    assert found == ["cuda:direct"]
+    return layer, replace(request, inputs=inputs, outputs=(output,))
+
+
+def quantised_form(layer: LayerPlugin, request: TacticRequest) -> cudnn_quantised.Form:
+    problem = layer._problem(  # type: ignore[attr-defined]
+        request.inputs, request.outputs[0], request.epilogue, 1, "cuda"
+    )
+    form = cudnn_quantised.form_of(problem)
+    assert form is not None
+    return form
+
+
+def test_scales_become_vectors_in_units_of_the_result() -> None:
+    form = quantised_form(*eight_bits(RESIDUAL_RELU, result=Quantization((4.0,))))
+    scales, bias = (np.frombuffer(values, np.float32) for values in form.vectors)
+    np.testing.assert_array_equal(scales, np.full(48, 0.5 * 0.25 / 4, np.float32))
+    np.testing.assert_array_equal(bias, np.arange(48, dtype=np.float32) / 4)
+    inside = X * Input(1, axis=1) + Input(2, axis=1) + Input(3) * 0.5
+    assert form.graph.expression == maximum(inside, 0)
+    assert [desc.dtype for desc in form.graph.operands] == [FLOAT, FLOAT, DataType.INT8]
+
+
+def test_what_is_not_proportional_is_scaled_at_the_end() -> None:
+    bent = Epilogue((EpilogueStep(tanh(X)),))
+    form = quantised_form(*eight_bits(bent, result=Quantization((4.0,))))
+    assert form.graph.expression == tanh(X * Input(1, axis=1) + Input(2, axis=1)) * 0.25
+    np.testing.assert_array_equal(
+        np.frombuffer(form.vectors[0], np.float32), np.full(48, 0.125, np.float32)
+    )
+
+
+def test_results_in_float_need_no_unit() -> None:
+    form = quantised_form(*eight_bits())
+    assert form.graph.expression == maximum(X * Input(1, axis=1) + Input(2, axis=1), 0)
+    assert form.graph.output.dtype is FLOAT
+
+
+def test_plans_in_eight_bits_run_with_vectors_in_front() -> None:
+    layer, request = eight_bits(RESIDUAL_RELU, result=Quantization((4.0,)))
+    name = "cuda:cudnn:8bit:eng4"
+    assert name in names(layer, request)
+    form = quantised_form(layer, request)
+    assert layer.getCompilations(request, [Tactic(name)]) == [(form.graph, "eng4")]
+    plan = run(layer, request, name)
+    operands = plan.calls[0][4]
+    assert plan.what == form.graph
+    assert len(operands) == 3  # scales, bias, residual
 
 
 def test_first_layers_take_float32_and_give_halves() -> None:
@@ -262,7 +323,7 @@ def test_first_layers_take_float32_and_give_halves() -> None:
     assert layer.supportsFormat(Combination(given, (output,), "cuda"))
     assert not layer.supportsFormat(Combination(given, (output,)))
     found = names(layer, TacticRequest(given, (output,), device="cuda"))
-    assert found == ["cuda:shallow:4", "cuda:shallow:8"]
+    assert found == ["cuda:shallow:4x2", "cuda:shallow:8x2", "cuda:shallow:4x4", "cuda:shallow:8x1"]
 
 
 def matmul(

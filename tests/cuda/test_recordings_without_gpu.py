@@ -10,7 +10,6 @@ import pytest
 
 from plugrt.core.devices.cuda import CudaRecording, CudaSlots, CudaStream, DeviceWeights
 from plugrt.core.devices.cuda.memory import DeviceBuffer, pinned_array, read_int64
-from plugrt.core.devices.cuda.staging import InputRing, OutputRing
 from plugrt.core.devices.cuda.standalone import run_on_gpu
 from plugrt.core.runtime.record_layer import record_layer
 from plugrt.plugins import DataType, DeviceError, LayerPlugin, TensorDesc, TensorView
@@ -152,22 +151,6 @@ def test_a_layer_alone(driver: FakeDriver) -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(run_on_gpu(Copy(), [x])[0], x)
     np.testing.assert_array_equal(run_on_gpu(HostIncrement(), [x])[0], x + 1)
-
-
-def test_rings_carry_arrays_in_turn(driver: FakeDriver) -> None:
-    chain = Chain(Copy())
-    stream = chain.recording.stream
-    inputs = InputRing(chain.context, DESC.nbytes)
-    outputs = OutputRing(chain.context, DESC.nbytes)
-    for number in range(5):
-        values = np.full(COUNT, number, np.float32)
-        chain.recording.replay([inputs.put(values, stream), outputs.target(stream)])
-        inputs.release(stream)
-        result = outputs.fetch(stream, DESC.nbytes).result()
-        np.testing.assert_array_equal(result.view(np.float32), values)
-    assert chain.calls == 2  # one recording for each pair of buffers
-    inputs.close()
-    outputs.close()
 
 
 def test_scalars_and_pinned_memory(driver: FakeDriver) -> None:

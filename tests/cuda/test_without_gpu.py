@@ -119,6 +119,8 @@ def test_conflicts_name_both_sides_and_the_fix() -> None:
         "plugrt[cuda12]",
     ]
     assert _of_versions({"cuda-bindings": "13.1"}, (13, 0), (13, 0), (13, 1, 0)) == []
+    (line,) = _of_versions({}, (12, 2), "absent", "absent")
+    assert line.startswith("the driver supports CUDA 12.2; layers with control flow need 12.4")
 
 
 def test_an_old_driver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,40 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from plugrt.plugins import DataType, Format, LayerPlugin, attribute
+from plugrt.plugins import DataType, Format
 from tests.cuda.kernel_harness import KernelCase, case
-from yolo_example.detection import boxes_cuda
-from yolo_example.detection.boxes import suppress_overlaps
-from yolo_example.layers import anchor_cuda, reorg_cuda
+from yolo_example.layers import anchor_cuda, boxes_cuda, reorg_cuda
+from yolo_example.layers.boxes import Boxes
 from yolo_example.layers.channel_normalization import ChannelNormalization
 from yolo_example.layers.gaussian_yolo import GaussianYolo
+from yolo_example.layers.head_descriptions import describe_head
+from yolo_example.layers.prepare_pictures import PreparePictures
 from yolo_example.layers.region import Region
 from yolo_example.layers.reorg import Reorg
 from yolo_example.layers.tree_softmax import TreeSoftmax
 from yolo_example.layers.yolo import Yolo
 from yolo_example.layers.yolo_v1 import YoloV1
-from yolo_example.preparation import Preparation, prepare, prepare_cuda
+from yolo_example.preparation import Preparation
 
 LINEAR, LAST = Format.LINEAR, Format.CHANNELS_LAST
-
-
-class Prepared(LayerPlugin):
-    """A picture as `yolo_example.preparation` prepares it."""
-
-    type = "Test.Prepared"
-    channels = attribute(int, 3, "3 or 1")
-    how = attribute(str, "letter-box", "a Preparation")
-
-    def getOutputDimensions(self, index: int, inputs: Any) -> Any:
-        return (1, self.channels, 40, 56)
-
-    def getOutputDataType(self, index: int, inputTypes: Any) -> DataType:
-        return DataType.FLOAT32
-
-    def reference(self, inputs: Any) -> list[Any]:
-        output = np.empty((self.channels, 40, 56), np.float32)
-        prepare(inputs[0], Preparation(self.how), output)
-        return [output[None]]
 
 
 def yolo_cases() -> Iterator[KernelCase]:
@@ -70,69 +52,46 @@ def yolo_cases() -> Iterator[KernelCase]:
                     input_form=LAST, output_dtype=DataType.FLOAT32, tolerance=1e-5,
                 )  # fmt: skip
 
-    def prepared(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
-        prepare_cuda.record(inputs[0], Preparation(layer.how), outputs[0], 0, stream)
-
     rng = np.random.default_rng(9)
     for (height, width), how, channels in product(
         ((33, 97), (90, 31), (1, 5), (300, 420)), Preparation, (3, 1)
     ):
-        picture = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
-        layer = Prepared(channels=channels, how=how.value)
+        pictures = rng.integers(0, 256, (2, height, width, 3)).astype(np.uint8)
+        layer = PreparePictures(channels=channels, height=40, width=56, preparation=how.value)
         for form, dtype in ((LINEAR, DataType.FLOAT32), (LAST, DataType.FLOAT16)):
             yield case(
-                f"{how.value}-{height}x{width}-{channels}-{dtype.value}", layer, [picture],
-                prepared, output_dtype=dtype, form=form, input_form=LINEAR,
+                f"{how.value}-{height}x{width}-{channels}-{dtype.value}", layer, [pictures],
+                enqueue, output_dtype=dtype, form=form, input_form=LINEAR,
                 tolerance=None if dtype is DataType.FLOAT16 else 2e-5,
             )  # fmt: skip
-
-
-class Found(LayerPlugin):
-    """The boxes of a yolo head after suppression, and their number."""
-
-    type = "Test.Found"
-    input_names = ("values",)
-    power = attribute(float, 0.0, "the penalty's power")
-    limit = 40
-
-    def getNbOutputs(self) -> int:
-        return 2
-
-    def getOutputDimensions(self, index: int, inputs: Any) -> Any:
-        return (inputs[0].shape[0], self.limit, 6) if index == 0 else (inputs[0].shape[0],)
-
-    def getOutputDataType(self, index: int, inputTypes: Any) -> DataType:
-        return DataType.FLOAT32 if index == 0 else DataType.INT64
-
-    def head(self) -> Yolo:
-        """The layer whose values these are."""
-        return Yolo(classes=3, anchors=(100, 130, 160, 300), scale_x_y=1.0)
-
-    def reference(self, inputs: Any) -> list[Any]:
-        rows = np.zeros((len(inputs[0]), self.limit, 6), np.float32)
-        counts = np.zeros(len(inputs[0]), np.int64)
-        for image, values_of_one in enumerate(inputs[0]):
-            boxes = self.head().decode(np.ascontiguousarray(values_of_one), 0.3)
-            kind = "diounms" if self.power else "default"
-            kept = suppress_overlaps(boxes, 0.45, kind, self.power)[: self.limit]
-            rows[image, : len(kept)] = kept
-            counts[image] = len(kept)
-        return [rows, counts]
 
 
 def boxes_cases() -> Iterator[KernelCase]:
     """Boxes out of values, and their suppression."""
 
-    def record(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
-        boxes_cuda.record(
-            [(layer.head(), inputs[0])], *outputs, workspace, capacity=4096,
-            threshold=0.3, overlap=0.45, power=layer.power, stream=stream,
-        )  # fmt: skip
+    def enqueue(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
+        layer.enqueue(inputs, outputs, workspace, stream)
 
     rng = np.random.default_rng(11)
-    for side, power in ((5, 0.0), (13, 0.0), (13, 0.6), (26, 0.0)):
-        given = rng.random((2, 16, side, side)).astype(np.float32)
-        yield case(
-            f"{side}-{power}", Found(power=power), [given], record, tolerance=1e-5,
-            workspace=lambda descs: boxes_cuda.workspace_size(descs[0].sizes[0], 4096),
-        )  # fmt: skip
+    yolo = Yolo(classes=3, anchors=(100, 130, 160, 300))
+    region = Region(classes=3, anchors=(2.5, 3.5, 4.0, 2.0))
+    for layers, side, more in (
+        ((yolo,), 5, {}), ((yolo,), 13, {"nms_kind": "diounms"}), ((region, yolo), 26, {}),
+        ((yolo,), 52, {"capacity": 256, "threshold": 0.2}), ((yolo,) * 8, 3, {}),
+        ((yolo,), 6, {"threshold": 0.0}),
+    ):  # fmt: skip
+        attributes = {"threshold": 0.5, "limit": 40, **more}
+        layer = Boxes(heads=tuple(map(describe_head, layers)), **attributes)
+
+        def scratch(descs: Any, layer: Boxes = layer) -> int:
+            return boxes_cuda.workspace_size(layer, [desc.sizes for desc in descs])
+
+        arrays = [
+            rng.standard_normal((2, 16, side * k, side * k)).astype(np.float32)
+            for k, _ in enumerate(layers, 1)
+        ]
+        for dtype, form in ((DataType.FLOAT32, LINEAR), (DataType.FLOAT16, LAST)):
+            yield case(
+                f"{len(layers)}-{side}-{dtype.value}", layer, arrays, enqueue, dtype=dtype,
+                input_form=form, tolerance=1e-5, workspace=scratch,
+            )  # fmt: skip

@@ -81,6 +81,8 @@ FORGERIES: dict[str, tuple[Path_, Any, str]] = {
     "unknown format": (("tuning", 0, "formats", 0), "diagonal", "formats[0]"),
     "format of an input": (("tuning", 0, "formats", 0), "channels_last", "format that fits"),
     "too few formats": (("tuning", 0, "formats"), ["linear"], "format"),
+    "no lanes": (("tuning", 0, "lanes"), 0, "lanes"),
+    "unknown decision": (("tuning", 0, "lane"), 2, "an object with formats, layers"),
     "slice position": ((*TUNED, "slices"), [2], "from 0 to 1"),
     "view position": ((*TUNED, "views"), [1], "from 0 to 0"),
     "in-place position": ((*TUNED, "in_place"), -1, "in_place"),

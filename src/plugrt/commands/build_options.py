@@ -36,8 +36,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--precision", choices=PRECISIONS,
         help="fp32 (default); tf32 lets GPUs round the inputs of products; bf16 or fp16 for the "
-        "layers that get faster; int8 where tensors "
-        "have scales; best allows all",
+        "layers that get faster; int8 or fp8 where tensors have scales; best allows all but fp8",
     )  # fmt: skip
     group.add_argument(
         "--tune", choices=TUNING,

@@ -37,6 +37,10 @@ def add_parser(subparsers: Subparsers) -> None:
         help="where to run: cpu, cuda, or cuda:N (default: the plan's device)",
     )
     parser.add_argument(
+        "--trusted", action="store_true",
+        help="run the machine code for GPUs that the plan carries, rather than compile it anew",
+    )
+    parser.add_argument(
         "--threads", type=argument_types.thread_count, metavar="N",
         help="team size (default: the one of the build)",
     )
@@ -48,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run, write the outputs and print their shapes."""
     folder: Path = arguments.output_dir
     check_folder(folder, "--output-dir")
-    with load_plan(arguments.plan, arguments.device) as engine:
+    with load_plan(arguments.plan, arguments.device, arguments.trusted) as engine:
         inputs = read_inputs(arguments.inputs, engine.inputs)
         with engine.create_context(arguments.threads) as context:
             results = context.execute(inputs)

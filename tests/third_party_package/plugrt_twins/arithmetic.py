@@ -60,6 +60,7 @@ class Sum(LayerPlugin):
     type = "Twins.Sum"
     input_names = ("inputs*",)
     recordable = True
+    devices = ("cpu", "cuda")
 
     def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
         if not inputs:
@@ -82,9 +83,10 @@ class Sum(LayerPlugin):
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
         terms = len(request.inputs) - request.epilogue.operands
-        if not pointwise.supports(_whole(terms, request.epilogue)):
-            return ()
         (output,) = request.outputs
+        whole = _whole(terms, request.epilogue)
+        if not pointwise.supports(whole, request.inputs, output, request.device):
+            return ()
         everything = range(len(request.inputs))
         alike = (
             k for k in everything

@@ -38,6 +38,7 @@ class Concatenation(LayerPlugin):
     type = "Twins.Concatenation"
     input_names = ("inputs*",)
     recordable = True
+    devices = ("cpu", "cuda")
 
     axis = attribute(int, 1, "axis along which to join; negative ones count from the end")
 

@@ -21,6 +21,7 @@ from plugrt.plugins import (
     attribute,
 )
 
+from . import kernels_cuda
 from .kernels import kernel
 
 TYPES = {DataType.FLOAT32: "float32", DataType.INT8: "int8", DataType.UINT8: "uint8"}
@@ -38,6 +39,7 @@ class Int8Scale(LayerPlugin):
 
     type = "Twins.Int8Scale"
     recordable = True
+    devices = ("cpu", "cuda")
 
     factor: attribute[float] = attribute(float, doc="the number to multiply by")
 
@@ -64,12 +66,17 @@ class Int8Scale(LayerPlugin):
     ) -> None:
         source, result = inputs[0], outputs[0]
         stored, wanted = (v.desc.quantization or Quantization((1.0,)) for v in (source, result))
-        stream.launch(
-            kernel(f"twins_scale_{TYPES[source.dtype]}", LAYOUT),
-            source,
-            result,
-            prod(source.shape),
-            self.factor * stored.scale[0] / wanted.scale[0],
-            stored.zero_point[0],
-            wanted.zero_point[0],
-        )
+        count = prod(source.shape)
+        arguments = (
+            source, result, count, self.factor * stored.scale[0] / wanted.scale[0],
+            stored.zero_point[0], wanted.zero_point[0],
+        )  # fmt: skip
+        if stream.device == "cuda":
+            on_gpu = kernels_cuda.kernel(
+                "int8_scale.cu", f"scale_stored<{kernels_cuda.TYPES[source.dtype]}>", LAYOUT
+            )
+            stream.launch_grid(
+                on_gpu, kernels_cuda.blocks(count), (kernels_cuda.THREADS,), *arguments
+            )
+        else:
+            stream.launch(kernel(f"twins_scale_{TYPES[source.dtype]}", LAYOUT), *arguments)

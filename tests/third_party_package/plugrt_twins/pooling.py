@@ -12,6 +12,7 @@ from plugrt.plugins import (
     Combination,
     DataType,
     DeviceError,
+    Epilogue,
     Format,
     LayerPlugin,
     Quantization,
@@ -38,7 +39,7 @@ from .onednn_support import (
     scratch_size,
     worth_trying,
 )
-from .pooling_by_library import has_kernel, kernel
+from .pooling_by_library import for_gpu, has_kernel, kernel
 from .windows import Window, points_of, three
 
 KERNEL = Tactic(
@@ -58,6 +59,7 @@ class Pooling(LayerPlugin):
 
     type = "Twins.Pooling"
     recordable = True
+    devices = ("cpu", "cuda")
     kind: ClassVar[str]
     """Name of the C kernels."""
 
@@ -116,7 +118,8 @@ class Pooling(LayerPlugin):
         (source,), (result,) = combination.inputs, combination.outputs
         if (source.format, source.dtype) != (result.format, result.dtype):
             return False
-        if source.dtype not in (*FLOATS, *INTEGERS):
+        scaled = source.dtype.is_float8 and source.quantization is not None
+        if source.dtype not in (*FLOATS, *INTEGERS) and not scaled:
             return are_plain(source, result)
         if source.dtype in FLOATS[1:]:
             return True
@@ -127,6 +130,8 @@ class Pooling(LayerPlugin):
         return source.quantization == result.quantization
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            return self._for_gpu(request.epilogue).getTactics(request)
         found = []
         if not request.epilogue and has_kernel(request.inputs[0]):
             found.append(KERNEL)
@@ -146,6 +151,9 @@ class Pooling(LayerPlugin):
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            self._for_gpu(self.epilogue).enqueue(inputs, outputs, workspace, stream)
+            return
         request = TacticRequest(
             tuple(view.desc for view in inputs), (outputs[0].desc,), self.epilogue,
             thread_count=stream.thread_count,
@@ -164,6 +172,9 @@ class Pooling(LayerPlugin):
             self._launch(inputs[0], outputs[0], stream)
         else:
             record_reference(self, inputs, outputs, stream)
+
+    def _for_gpu(self, epilogue: Epilogue) -> LayerPlugin:
+        return for_gpu(self.kind, self.attribute_values, self.tactic, epilogue)
 
     def _launch(self, source: TensorView, result: TensorView, stream: Stream) -> None:
         volumes, point, input_strides = points_of(source.desc)

@@ -22,7 +22,7 @@ from plugrt.plugins import (
     format_shape,
 )
 
-from . import kernels
+from . import kernels, yolo_cuda
 
 FIXED_PLANES = 5
 """Planes of an anchor before those of the classes: x, y, width, height, objectness."""
@@ -41,6 +41,7 @@ class Yolo(LayerPlugin):
 
     type = "Twins.Yolo"
     recordable = True
+    devices = ("cpu", "cuda")
 
     classes = attribute(
         int, 20, "number of classes", allowed=lambda n: n > 0, rule="a number above 0"
@@ -96,16 +97,25 @@ class Yolo(LayerPlugin):
         return shape
 
     def supportsFormat(self, combination: Combination) -> bool:
+        if combination.device == "cuda":
+            return yolo_cuda.takes(combination.inputs[0], combination.outputs[0])
         tensors = (*combination.inputs, *combination.outputs)
         only_floats = all(desc.dtype is DataType.FLOAT32 for desc in tensors)
         return only_floats and super().supportsFormat(combination)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
+        if request.device == "cuda":
+            return yolo_cuda.tactics(request)
         return () if request.epilogue else (Tactic("native", may_alias=frozenset({0})),)
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
+        if stream.device == "cuda":
+            yolo_cuda.record(
+                inputs[0], outputs[0], self.planes, self.scale_x_y, not self.new_coords, stream
+            )
+            return
         images, _, height, width = inputs[0].shape
         anchors = images * len(self.used_anchors)
         stream.launch(

@@ -29,6 +29,8 @@ KINDS: tuple[tuple[DataType, Quantization | None], ...] = (
     (DataType.FLOAT32, None),
     (DataType.FLOAT16, None),
     (DataType.BFLOAT16, None),
+    (DataType.FLOAT8_E4M3FN, None),
+    (DataType.FLOAT8_E5M2, None),
     (DataType.INT8, Quantization((0.02,))),
     (DataType.INT8, Quantization((0.013,), (3,))),
     (DataType.UINT8, Quantization((0.017,), (120,))),

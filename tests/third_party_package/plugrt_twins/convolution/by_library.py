@@ -20,34 +20,35 @@ from .problem import Method, Problem
 
 def first_layers(problem: Problem, tactic: str | None) -> Iterator[Method]:
     """For images as they come."""
-    yield from shallow_kernel.candidates(_as_the_library_sees(problem), tactic)
+    yield from shallow_kernel.candidates(as_the_library_sees(problem), tactic)
 
 
 def windows(problem: Problem, tactic: str | None) -> Iterator[Method]:
     """For 3x3 windows."""
-    yield from winograd.candidates(_as_the_library_sees(problem), tactic)
+    yield from winograd.candidates(as_the_library_sees(problem), tactic)
 
 
 def products(problem: Problem, tactic: str | None) -> Iterator[Method]:
     """For windows of one element."""
-    yield from product_kernel.candidates(_as_the_library_sees(problem), tactic)
+    yield from product_kernel.candidates(as_the_library_sees(problem), tactic)
 
 
 def by_channel(problem: Problem, tactic: str | None) -> Iterator[Method]:
     """Where every channel has a filter of its own."""
-    yield from depthwise_kernel.candidates(_as_the_library_sees(problem), tactic)
+    yield from depthwise_kernel.candidates(as_the_library_sees(problem), tactic)
 
 
 def anything(problem: Problem, tactic: str | None, is_needed: bool) -> Iterator[Method]:
     """Where little else fits."""
     if tactic in (None, direct_kernel.DIRECT):
-        yield from direct_kernel.candidates(_as_the_library_sees(problem), is_needed)
+        yield from direct_kernel.candidates(as_the_library_sees(problem), is_needed)
 
 
-def _as_the_library_sees(problem: Problem) -> ConvolutionProblem:
+def as_the_library_sees(problem: Problem) -> ConvolutionProblem:
+    """The same problem in the library's words."""
     window = problem.window
     return ConvolutionProblem(
         problem.inputs, problem.source, problem.weights, problem.bias, problem.output,
         SlidingWindow(window.size, window.strides, window.dilations, window.before, window.after),
-        problem.groups, problem.epilogue, problem.threads,
+        problem.groups, problem.epilogue, problem.threads, problem.device, problem.tf32,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Convolution(LayerPlugin):
     type = "Twins.Convolution"
     input_names = ("input", "weights", "bias?")
     recordable = True
+    devices = ("cpu", "cuda")
 
     strides = attribute(tuple[int, ...], (), "steps per spatial dimension; () means ones")
     dilations = attribute(
@@ -116,6 +118,11 @@ class Convolution(LayerPlugin):
             return False
         if eight_bits.fits(source, weights, output):
             return source.format is output.format is Format.CHANNELS_LAST
+        if combination.device == "cuda":
+            from . import on_gpu
+
+            if on_gpu.takes(source, weights, output, self.groups):
+                return True
         if scaled:
             return False
         if shallow_kernel.takes(source, weights, output, self.groups):
@@ -130,35 +137,57 @@ class Convolution(LayerPlugin):
         return source.format in (output.format, *([Format.LINEAR] if is_image else []))
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
-        problem = self._problem(
-            request.inputs, request.outputs[0], request.epilogue, request.thread_count
-        )
-        found = {method.tactic.name: method.tactic for method in methods(problem, request.name)}
+        found = {
+            method.tactic.name: method.tactic
+            for method in methods(self._requested(request), request.name)
+        }
         return tuple(found.values()) or tactics(request)
+
+    def getCompilations(
+        self, request: TacticRequest, tactics: Sequence[Tactic]
+    ) -> Sequence[object]:
+        if request.device != "cuda":
+            return ()
+        from . import on_gpu
+
+        return on_gpu.compilations(self._requested(request), [tactic.name for tactic in tactics])
 
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
-        problem = self._problem(inputs, outputs[0], self.epilogue, planned_threads())
-        method = self._chosen(problem)
+        on_gpu = self.tactic.name.startswith("cuda")
+        threads, device = (1, "cuda") if on_gpu else (planned_threads(), "cpu")
+        method = self._chosen(self._problem(inputs, outputs[0], self.epilogue, threads, device))
         return method.workspace_bytes if method is not None else 0
 
     def enqueue(
         self, inputs: Sequence[Any], outputs: Sequence[Any], workspace: Any, stream: Stream
     ) -> None:
         descs = [view and view.desc for view in inputs]
-        problem = self._problem(descs, outputs[0].desc, self.epilogue, stream.thread_count)
-        method = self._chosen(problem)
+        method = self._chosen(
+            self._problem(
+                descs, outputs[0].desc, self.epilogue, stream.thread_count, stream.device
+            )
+        )
         if method is None:
             record_reference(self, inputs, outputs, stream)
         else:
             method.record(stream, inputs, outputs[0], workspace)
 
+    def _requested(self, request: TacticRequest) -> Problem:
+        return self._problem(
+            request.inputs, request.outputs[0], request.epilogue, request.thread_count,
+            request.device, request.tf32,
+        )  # fmt: skip
+
     def _problem(
-        self, inputs: Sequence[TensorDesc], output: TensorDesc, epilogue: Any, threads: int
-    ) -> Problem:
+        self, inputs: Sequence[TensorDesc], output: TensorDesc, epilogue: Any, threads: int,
+        device: str, tf32: bool = False,
+    ) -> Problem:  # fmt: skip
         window = self.window(inputs[1].shape)
-        return Problem(tuple(inputs), output, window, self.groups, epilogue, threads)
+        return Problem(
+            tuple(inputs), output, window, self.groups, epilogue, threads, device, tf32
+        )
 
     def _chosen(self, problem: Problem) -> Method | None:
         """The tuned method or, where these sizes or strides rule it out, the first that treats
@@ -166,16 +195,22 @@ class Convolution(LayerPlugin):
         if self.tactic.name == NUMPY.name:
             return None
         for method in methods(problem, self.tactic.name):
-            if method.tactic.name == self.tactic.name:
+            if method.tactic.name == self.tactic.name and method.prepare():
                 return method
-        for method in methods(problem):
-            if method.tactic.accumulates_into == self.tactic.accumulates_into:
+        for method in chain(methods(problem), last_resorts(problem)):
+            alike = method.tactic.accumulates_into == self.tactic.accumulates_into
+            if alike and method.prepare():
                 return method
         return None
 
 
 def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
     """Every way that might be the fastest; with a tactic's name those of its family."""
+    if problem.device == "cuda":
+        from . import on_gpu
+
+        yield from on_gpu.methods(problem, tactic)
+        return
     good = False
     for method in by_library.first_layers(problem, tactic):
         good = True
@@ -195,6 +230,14 @@ def methods(problem: Problem, tactic: str | None = None) -> Iterator[Method]:
             good = True
             yield method
     yield from by_library.anything(problem, tactic, is_needed=not good)
+
+
+def last_resorts(problem: Problem) -> Iterator[Method]:
+    """Ways that no tactic needs to name, since they compute everything."""
+    if problem.device == "cuda":
+        from . import on_gpu
+
+        yield from on_gpu.whatever_fits(problem)
 
 
 def _correlate(points: Array, filters: Array) -> Array:

@@ -23,6 +23,8 @@ class Problem:
     groups: int
     epilogue: Epilogue
     threads: int
+    device: str = "cpu"
+    tf32: bool = False
 
     @property
     def source(self) -> TensorDesc:
@@ -68,6 +70,9 @@ class Method(Protocol):
 
     tactic: Tactic
     workspace_bytes: int
+
+    def prepare(self) -> bool:
+        """Make what takes long to make; False where it turns out that this cannot run."""
 
     def record(
         self,

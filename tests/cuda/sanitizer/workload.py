@@ -1,0 +1,91 @@
+"""What runs under a tool: `workload TOOL kernels PART PARTS`, `workload TOOL control-flow` or
+`workload TOOL planted direct|loop right|wrong`.
+
+Ends with status 0 when all went well by itself; a tool turns that into one of its own where it
+found something.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from unittest import mock
+
+import pytest
+
+from plugrt.core.devices.cuda import memory
+from plugrt.core.devices.cuda.memory import DeviceBuffer
+from plugrt.core.devices.cuda.standalone import GpuLayer
+from plugrt.core.devices.cuda.standalone import run_on_gpu as run_layer_on_gpu
+from plugrt.plugins.native.cuda import CudaKernel
+from tests.cuda.kernel_cases import GROUPS
+from tests.cuda.kernel_harness import KernelCase, kernels_of, run_on_gpu
+from tests.cuda.sanitizer.planted import INPUT, Planted
+from tests.cuda.sanitizer.tools import ROOT
+
+
+def chosen_cases() -> Iterator[KernelCase]:
+    """The first case of every kernel, and every case whose sizes the data decide."""
+    seen: set[tuple[str, str, str]] = set()
+    for group, cases in GROUPS.items():
+        for one in cases():
+            found = {(k.source.name, k.source.text, k.function) for k in kernels_of(one)}
+            if group in ("detection", "boxes") or not found <= seen:
+                seen |= found
+                yield one
+
+
+def run_kernels(part: int, parts: int) -> int:
+    """Run every `parts`-th case."""
+    done = 0
+    for one in list(chosen_cases())[part::parts]:
+        run_on_gpu(one)
+        done += 1
+    return done
+
+
+def run_control_flow() -> int:
+    """Branches and loops, those that report a failure included."""
+    tests = ROOT / "tests" / "cuda" / "test_gpu_control_flow.py"
+    status = pytest.main(["-q", "-p", "no:cacheprovider", str(tests)])
+    if status:
+        raise SystemExit(f"the tests of control flow ended with {status}")
+    return 1
+
+
+def run_planted(tool: str, where: str, which: str) -> int:
+    """Run the kernel that has, or has not, the tool's error."""
+    layer = Planted(tool=tool, inside=where == "loop", wrong=which == "wrong")
+    run_layer_on_gpu(layer, [INPUT])
+    return 1
+
+
+def compilations() -> list[CudaKernel]:
+    """All kernels that will be launched but those of control flow."""
+    found = {kernel: None for one in chosen_cases() for kernel in kernels_of(one)}
+    return list(found)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line asks for."""
+    tool, what, *rest = arguments
+    with ExitStack() as patches:
+        if what == "kernels":  # each buffer gets an allocation of its own, with padding around
+            patches.enter_context(mock.patch.object(memory, "_new_pool", return_value=None))
+        # What lies between the rows of an output is not written; reading it is no kernel's error.
+        patches.enter_context(mock.patch.object(GpuLayer, "results", return_value=[]))
+        if tool == "initcheck":  # poison would count as written
+            patches.enter_context(mock.patch.object(DeviceBuffer, "fill", return_value=None))
+        if what == "kernels":
+            done = run_kernels(int(rest[0]), int(rest[1]))
+        elif what == "control-flow":
+            done = run_control_flow()
+        else:
+            done = run_planted(tool, *rest)
+    print(f"ran {done}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
