@@ -29,6 +29,9 @@ from . import numpy_fallback
 from .quantize import native_kernel
 from .shape_arithmetic import from_dims, known_dims
 
+EXCHANGED = (DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16)
+"""Types between which one kernel on a GPU changes type and format."""
+
 
 class ElementConversion(LayerPlugin):
     """Base: each element of the output is a function of the same element of the input, computed
@@ -90,6 +93,11 @@ class ElementConversion(LayerPlugin):
         if is_kernel and quantised is not None and native_kernel.supports(source, output):
             native_kernel.record(inputs[0], outputs[0], *quantised, stream)
             return
+        if source.format is not output.format:
+            from ..plugins.native.cuda import copying
+
+            copying.record_conversion(stream, inputs[0], outputs[0])
+            return
         expression = self.conversion(source, output)
         vectors = [_packed(stream, vector) for vector in self.parameters()]
         pointwise.record(stream, expression, [inputs[0], *vectors], outputs[0])
@@ -131,6 +139,7 @@ class Cast(ElementConversion):
 class ConvertType(ElementConversion):
     """From the type and scale of the input to those of the output, whatever they are: [any shape]
     -> the same. The core's role `cast`; one scale per tensor, rounding half to even, saturating.
+    On a GPU it changes the format of floats in the same pass.
     """
 
     type = "ConvertType"
@@ -138,9 +147,11 @@ class ConvertType(ElementConversion):
 
     def supportsFormat(self, combination: Combination) -> bool:
         descs = (combination.inputs[0], combination.outputs[0])
-        return descs[0].format is descs[1].format and all(
-            desc.quantization is None or desc.quantization.axis is None for desc in descs
-        )
+        if descs[0].format is not descs[1].format:
+            return combination.device == "cuda" and all(
+                desc.quantization is None and desc.dtype in EXCHANGED for desc in descs
+            )
+        return all(desc.quantization is None or desc.quantization.axis is None for desc in descs)
 
     def conversion(self, source: TensorDesc, output: TensorDesc) -> Expression:
         value: Expression = Input(0)

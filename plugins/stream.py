@@ -176,6 +176,11 @@ class Stream(ABC):
         """
         raise self._without_cuda("handle")
 
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Version and handle, by which cuda.core and CuPy take any library's stream. Raises like
+        `handle`."""
+        return 0, self.handle
+
     def address(self, view: TensorView) -> int:
         """The device address of a tensor's first element, valid in this recording alone.
 

@@ -30,6 +30,9 @@ from .problem import Candidate, ConvolutionProblem
 
 PREFIX = "cuda:cudnn:8bit:"
 
+LEAST_CHANNELS = 16
+"""Fewer are padded: the first layer of resnet50 at batch 128 took 2.1 ms, and 0.2 in 16 bits."""
+
 
 @dataclass(frozen=True)
 class Form:
@@ -107,7 +110,7 @@ def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterat
     if tactic is not None:
         yield QuantisedConvolution(problem, form, tactic.removeprefix(PREFIX))
         return
-    for name in cudnn_candidate.usable_plans(form.graph):
+    for name in cudnn_candidate.usable_plans(form.graph)[: cudnn_candidate.MOST_PLANS]:
         yield QuantisedConvolution(problem, form, name)
 
 
@@ -175,6 +178,8 @@ def _fits(problem: ConvolutionProblem) -> bool:
     if not problem.has_formats(Format.CHANNELS_LAST, Format.CHANNELS_LAST):
         return False
     if not 3 <= source.rank <= 5 or 0 in (*source.sizes, *output.sizes, *weights.sizes):
+        return False
+    if weights.sizes[1] < LEAST_CHANNELS:
         return False
     others = _operands(problem)
     if any(desc.dtype not in (source.dtype, *FLOATS) for desc in others):

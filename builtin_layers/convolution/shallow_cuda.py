@@ -14,6 +14,7 @@ import numpy as np
 from ...plugins import Array, DataType, Format, Stream, Tactic, TensorDesc, TensorView
 from ...plugins.native.cuda.headers import divisors
 from ..kernels_cuda import ACCESS_BYTES, kernel, pack_width, stored
+from ..sliding_window import SlidingWindow
 from .direct_cuda import FLOATS, DirectConvolution, epilogue_of, fuses
 from .problem import Candidate, ConvolutionProblem, constant_weights
 
@@ -29,7 +30,8 @@ SIDE = 16
 """Points of a row that a block computes."""
 
 BLOCKS = 1056
-"""Blocks that keep a large GPU busy: where there are more tiles, each block computes several."""
+"""Blocks that keep a large GPU busy: where there are more tiles, each block computes several, so
+that it brings weights into shared memory once."""
 
 OUTPUTS = 8
 """Output channels in one tile of the matrix instruction, and in one access of a thread."""
@@ -84,7 +86,7 @@ class ShallowConvolution(Candidate):
         down = -(-output.shape[2] // (rows * warps))
         across = -(-output.shape[3] // SIDE)
         count = output.shape[0] * down * across
-        per_block = -(-count // BLOCKS)
+        per_block = 1 if _factors(window, outputs) <= MOST_KEPT else -(-count // BLOCKS)
         function = (
             f"convolution_shallow<{stored(source.dtype)}, {stored(output.dtype)}, {warps}, "
             f"{rows}, {tiles}, {window.kernel[0]}, {padded_width(window.kernel[1])}, "
@@ -182,12 +184,17 @@ def _fits(problem: ConvolutionProblem) -> bool:
     )
 
 
+def _factors(window: SlidingWindow, outputs: int) -> int:
+    """Matrices of weights that a warp multiplies by."""
+    return window.kernel[0] * (padded_width(window.kernel[1]) // 4) * tiles_for(outputs)
+
+
 def _shared_bytes(problem: ConvolutionProblem, share: tuple[int, int]) -> int:
     """Bytes of the part of the image that a block sees, and of weights that lie beside it."""
     window = problem.window
     step, width = window.strides[0], padded_width(window.kernel[1])
     down = (prod(share) - 1) * step + window.kernel[0]
     across = (SIDE - 1) * step + width
-    factors = window.kernel[0] * (width // 4) * tiles_for(problem.output.sizes[1])
+    factors = _factors(window, problem.output.sizes[1])
     held = factors if MOST_KEPT < factors <= MOST_SHARED else 1
     return down * across * MOST_CHANNELS * 2 + held * 256

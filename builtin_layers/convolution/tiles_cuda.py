@@ -4,7 +4,7 @@ few tiles of small batches above all."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from math import prod
 
@@ -19,11 +19,9 @@ from ...plugins.native.cuda.headers import divisors
 from ..kernels_cuda import ACCESS_BYTES, kernel, pack_width, stored
 from .direct_cuda import DirectConvolution, epilogue_of, fuses
 from .problem import Candidate, ConvolutionProblem, constant_weights
+from .tile_choice import GROUP, SPLITS, TILES, Task, Tile
 
 PREFIX = "cuda:tiles:"
-
-GROUP = 8
-"""Channels that a thread copies or stores at a time."""
 
 TYPES = (DataType.FLOAT16, DataType.BFLOAT16)
 
@@ -33,79 +31,8 @@ WITH_CLUSTERS = ("sm_90", "sm_100", "sm_120")
 FILE = "convolution/tiles.cu"
 LAYOUT = "TTTiiii6I2i7i4q4q"
 
-
-@dataclass(frozen=True)
-class Tile:
-    """How a block computes: points, output channels, elements of a piece, warps along each of
-    them, pieces in the ring, and blocks that share a sum."""
-
-    points: int
-    outputs: int
-    piece: int
-    warps: tuple[int, int, int]
-    stages: int
-    split: int = 1
-
-    @property
-    def name(self) -> str:
-        """Such as 64x32x64-2x2x1-4 and, of two blocks, 64x32x64-2x2x1-4-2."""
-        sizes = f"{self.points}x{self.outputs}x{self.piece}"
-        warps = "x".join(map(str, self.warps))
-        return f"{sizes}-{warps}-{self.stages}" + (f"-{self.split}" if self.split > 1 else "")
-
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        return 32 * prod(self.warps)
-
-    @property
-    def shared_bytes(self) -> int:
-        """Of the ring, and of the sums that lie there when it is done."""
-        ring = self.stages * (self.points + self.outputs) * self.piece * 2
-        return max(ring, self.warps[2] * self.points * (self.outputs + GROUP) * 4)
-
-    @staticmethod
-    def named(name: str) -> Tile | None:
-        """The tile of this name; None where it is none."""
-        try:
-            sizes, warps, stages, *split = name.split("-")
-            points, outputs, piece = map(int, sizes.split("x"))
-            across, along, deep = map(int, warps.split("x"))
-            made = Tile(
-                points, outputs, piece, (across, along, deep), int(stages),
-                *map(int, split),
-            )  # fmt: skip
-        except (ValueError, TypeError):
-            return None
-        return made
-
-
-TILES = (
-    Tile(16, 32, 64, (1, 1, 4), 4),
-    Tile(32, 32, 64, (2, 1, 2), 4),
-    Tile(32, 64, 64, (1, 2, 2), 4),
-    Tile(64, 32, 64, (2, 1, 2), 4),
-    Tile(64, 64, 64, (2, 2, 1), 4),
-    Tile(64, 64, 64, (2, 2, 2), 4),
-    Tile(128, 64, 64, (4, 2, 1), 3),
-    Tile(128, 128, 32, (2, 4, 1), 4),
-)
-
-
-SPLITS = (1, 2, 4, 8)
-
 MOST_TILES = 8
 """Tiles that are offered."""
-
-SHARED_MEMORY, MOST_THREADS = 227 << 10, 1536
-"""What guesses are made for: a multiprocessor of this size."""
-
-PIECE_LATENCY, PRODUCTS_PER_CYCLE, BYTES_PER_CYCLE = 1600, 1100, 40
-"""Cycles until a piece has come, products and bytes of a multiprocessor in one cycle."""
-
-BLOCK_CYCLES, SUMS_PER_CYCLE, CLUSTER_CYCLES = 1500, 16, 1800
-"""Cycles of a block beside its pieces, sums that a multiprocessor stores in one cycle, and what
-sharing them costs."""
 
 
 class TileConvolution(Candidate):
@@ -165,12 +92,24 @@ class TileConvolution(Candidate):
         flags = ["true" if flag else "false" for flag in (is_point, packed)]
         function = (
             f"convolution_tiles{'_split' if tile.split > 1 else ''}"
-            f"<{stored(self._problem.source.dtype)}, {', '.join(map(str, [*numbers, *flags]))}>"
+            f"<{', '.join([stored(self._problem.source.dtype), *map(str, numbers), *flags])}>"
         )
         return kernel(
             FILE, function, LAYOUT + fused.layout, fused.header,
             WITH_CLUSTERS if tile.split > 1 else ARCHITECTURES,
         )  # fmt: skip
+
+
+BRIEF = 1 << 30
+"""Products that take a large GPU a few microseconds."""
+
+
+def is_brief(problem: ConvolutionProblem) -> bool:
+    """Whether the tiles compute a problem, which is a small one."""
+    if not _fits(problem) or _first_gpu() is None:
+        return False
+    task = Task.of(problem)
+    return task.points * task.outputs * task.depth <= BRIEF
 
 
 def compilations(problem: ConvolutionProblem, tactics: Sequence[str]) -> list[object]:
@@ -203,45 +142,20 @@ def promising(problem: ConvolutionProblem) -> list[Tile]:
     if gpu is None or best_for(ARCHITECTURES, gpu.architecture) is None:
         return []
     splits = SPLITS if best_for(WITH_CLUSTERS, gpu.architecture) else (1,)
-    output = problem.output.sizes
-    sizes = (output[0] * prod(output[2:]), output[1], prod(problem.weights.sizes[1:]))
+    task = Task.of(problem)
     found = [
         replace(tile, split=split)
         for tile in TILES
         for split in splits
         if tile.shared_bytes <= gpu.shared_bytes_per_block
-        and (split == 1 or _is_worth_splitting(tile, *sizes, split, gpu.multiprocessors))
+        and (split == 1 or task.is_worth_splitting(tile, split, gpu.multiprocessors))
     ]
-    return sorted(found, key=lambda tile: _cycles(tile, *sizes, gpu.multiprocessors))[:MOST_TILES]
+    return sorted(found, key=lambda tile: task.cycles(tile, gpu.multiprocessors))[:MOST_TILES]
 
 
 @cache
 def _first_gpu() -> DeviceProperties | None:
     return device_properties(0) if available() else None
-
-
-def _is_worth_splitting(
-    tile: Tile, points: int, outputs: int, depth: int, split: int, multiprocessors: int
-) -> bool:
-    blocks = -(-points // tile.points) * -(-outputs // tile.outputs)
-    return blocks * split <= 2 * multiprocessors and -(-depth // tile.piece) >= 2 * split
-
-
-def _cycles(tile: Tile, points: int, outputs: int, depth: int, multiprocessors: int) -> float:
-    """About how long it takes."""
-    blocks = -(-points // tile.points) * -(-outputs // tile.outputs) * tile.split
-    fit = min(SHARED_MEMORY // tile.shared_bytes, MOST_THREADS // tile.threads)
-    together = min(fit, -(-blocks // multiprocessors))
-    waves = -(-blocks // (multiprocessors * together))
-    pieces = -(-depth // (tile.piece * tile.split))
-    area = tile.points * tile.outputs
-    piece = max(
-        PIECE_LATENCY / tile.stages,
-        together * area * tile.piece / PRODUCTS_PER_CYCLE,
-        together * (tile.points + tile.outputs) * tile.piece * 2 / BYTES_PER_CYCLE,
-    )
-    last = together * area / SUMS_PER_CYCLE
-    return waves * (BLOCK_CYCLES + pieces * piece + last) + (tile.split > 1) * CLUSTER_CYCLES
 
 
 def pack(weights: Array, dtype: DataType) -> Array:
@@ -252,8 +166,8 @@ def pack(weights: Array, dtype: DataType) -> Array:
 def _fits(problem: ConvolutionProblem) -> bool:
     source, weights, output = problem.source, problem.weights, problem.output
     return (
-        source.dtype is output.dtype
-        and source.dtype in TYPES
+        source.dtype in TYPES
+        and output.dtype is source.dtype
         and weights.dtype in (*TYPES, DataType.FLOAT32)
         and not any(desc.quantization for desc in (source, weights, output))
         and weights.is_constant

@@ -108,7 +108,7 @@ template <typename T, int PACK> struct Pooled<T, PACK, false> {
     {
 #pragma unroll
         for (int k = 0; k < PACK; k++)
-            most.elements[k] = narrow<T>(-infinity<float>());
+            most.elements[k] = lowest<T>();
     }
     __device__ __forceinline__ void take(const Packed<T, PACK> &pack)
     {
@@ -133,12 +133,12 @@ private:
     explicit __device__ __forceinline__ Pooled(const Packed<T, PACK> &pack) : most(pack) {}
 };
 
-/* Every thread computes PACK neighbouring channels of RUN windows below each other. The value
- * stored is (result - zero) * scale before the epilogue. Windows of HEIGHT x WIDTH without
- * dilation, STEP rows apart, are read at once; HEIGHT 0 stands for any other. */
-template <typename T, int PACK, bool AVERAGE, int HEIGHT, int WIDTH, int STEP, int RUN>
+/* Every thread computes PACK neighbouring channels of one window. The value stored is
+ * (result - zero) * scale before the epilogue. A window of HEIGHT x WIDTH without dilation is
+ * read at once; HEIGHT 0 stands for any other. */
+template <typename T, int PACK, bool AVERAGE, int HEIGHT, int WIDTH>
 __global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsigned count,
-    int channels_fastest, Three input_size, Sizes size, int rows, Three kernel, Three stride,
+    int channels_fastest, Three input_size, Sizes size, Three kernel, Three stride,
     Three dilation, Three before, Three after, int include_padding, float zero, float scale,
     Strides from, Strides to EPILOGUE_PARAMETERS)
 {
@@ -149,30 +149,29 @@ __global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsign
     if (channels_fastest)
         c = size.of[1].split(rest) * PACK;
     const int x = size.of[4].split(rest);
-    const int first_y = size.of[3].split(rest) * RUN;
+    const int y = size.of[3].split(rest);
     const int z = size.of[2].split(rest);
     if (!channels_fastest)
         c = size.of[1].split(rest) * PACK;
     const int n = rest;
     const int start_z = z * stride.of[0] - before.of[0];
-    const int start_y = first_y * stride.of[1] - before.of[1];
+    const int start_y = y * stride.of[1] - before.of[1];
     const int start_x = x * stride.of[2] - before.of[2];
     const Range depth(start_z, kernel.of[0], dilation.of[0], input_size.of[0], before.of[0],
         after.of[0]);
+    const Range height(start_y, kernel.of[1], dilation.of[1], input_size.of[1], before.of[1],
+        after.of[1]);
     const Range width(start_x, kernel.of[2], dilation.of[2], input_size.of[2], before.of[2],
         after.of[2]);
-    Pooled<T, PACK, AVERAGE> pooled[RUN];
     await_predecessors();
     if (idle)
         return;
     const Epilogue epilogue = EPILOGUE_VALUES;
-    Epilogue::Operands operands[RUN];
-#pragma unroll
-    for (int i = 0; i < RUN; i++) /* of a window that exists */
-        epilogue.fetch(operands[i], PACK, n, c, z, min(first_y + i, rows - 1), x);
+    Epilogue::Operands operands;
+    epilogue.fetch(operands, PACK, n, c, z, y, x);
+    Pooled<T, PACK, AVERAGE> pooled;
     if (HEIGHT > 0) {
-        constexpr int ROWS = HEIGHT > 0 ? (RUN - 1) * STEP + HEIGHT : 1;
-        constexpr int COLUMNS = WIDTH > 0 ? WIDTH : 1;
+        constexpr int ROWS = HEIGHT > 0 ? HEIGHT : 1, COLUMNS = WIDTH > 0 ? WIDTH : 1;
         const T *corner = input + from.at(n, c, start_z, start_y, start_x);
         Packed<T, PACK> seen[ROWS][COLUMNS];
         bool inside[ROWS][COLUMNS];
@@ -180,8 +179,8 @@ __global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsign
         for (int j = 0; j < ROWS; j++)
 #pragma unroll
             for (int k = 0; k < COLUMNS; k++) {
-                inside[j][k] = static_cast<unsigned>(start_y + j) < input_size.of[1]
-                    && k >= width.begin && k < width.end;
+                inside[j][k] =
+                    j >= height.begin && j < height.end && k >= width.begin && k < width.end;
                 if (inside[j][k])
                     seen[j][k] =
                         load_packed<T, PACK>(corner + j * from.of[3] + k * from.of[4]);
@@ -190,13 +189,9 @@ __global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsign
         for (int j = 0; j < ROWS; j++)
 #pragma unroll
             for (int k = 0; k < COLUMNS; k++)
-#pragma unroll
-                for (int i = 0; i < RUN; i++)
-                    if (j >= i * STEP && j < i * STEP + HEIGHT && inside[j][k])
-                        pooled[i].take(seen[j][k]);
+                if (inside[j][k])
+                    pooled.take(seen[j][k]);
     } else {
-        const Range height(start_y, kernel.of[1], dilation.of[1], input_size.of[1],
-            before.of[1], after.of[1]);
         for (int i = depth.begin; i < depth.end; i++)
             for (int j = height.begin; j < height.end; j++) {
                 const T *row = input + from.at(n, c, start_z + i * dilation.of[0],
@@ -204,34 +199,26 @@ __global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsign
                 const long long step = from.of[4] * dilation.of[2];
 #pragma unroll 4
                 for (int k = width.begin; k < width.end; k++)
-                    pooled[0].take(load_packed<T, PACK>(row + k * step));
+                    pooled.take(load_packed<T, PACK>(row + k * step));
             }
     }
-#pragma unroll
-    for (int i = 0; i < RUN; i++) {
-        const int y = first_y + i;
-        if (i > 0 && y >= rows)
-            break;
-        float total[PACK];
-        pooled[i].read(total);
-        float shift = zero, factor = scale;
-        if (AVERAGE) {
-            const Range height(start_y + i * stride.of[1], kernel.of[1], dilation.of[1],
-                input_size.of[1], before.of[1], after.of[1]);
-            const float valid = static_cast<float>(depth.end - depth.begin)
-                * static_cast<float>(height.end - height.begin)
-                * static_cast<float>(width.end - width.begin);
-            const float room = static_cast<float>(depth.room) * static_cast<float>(height.room)
-                * static_cast<float>(width.room);
-            shift = zero * valid;
-            factor = scale / (include_padding ? room : valid);
-        }
-#pragma unroll
-        for (int k = 0; k < PACK; k++)
-            total[k] = (total[k] - shift) * factor;
-        epilogue.finish(total, operands[i]);
-        store<T, float, PACK>(output + to.at(n, c, z, y, x), total);
+    float total[PACK];
+    pooled.read(total);
+    float shift = zero, factor = scale;
+    if (AVERAGE) {
+        const float valid = static_cast<float>(depth.end - depth.begin)
+            * static_cast<float>(height.end - height.begin)
+            * static_cast<float>(width.end - width.begin);
+        const float room = static_cast<float>(depth.room) * static_cast<float>(height.room)
+            * static_cast<float>(width.room);
+        shift = zero * valid;
+        factor = scale / (include_padding ? room : valid);
     }
+#pragma unroll
+    for (int k = 0; k < PACK; k++)
+        total[k] = (total[k] - shift) * factor;
+    epilogue.finish(total, operands);
+    store<T, float, PACK>(output + to.at(n, c, z, y, x), total);
 }
 
 /* Maxima over large windows of small channels-last images, first along the rows, then along the

@@ -38,15 +38,11 @@ TYPES = (
 FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
 FILE = "pooling/pooling.cu"
-LAYOUT = "TTIi3i15Ii3i3i3i3i3iiff5q5q"
+LAYOUT = "TTIi3i15I3i3i3i3i3iiff5q5q"
 TWO_LAYOUT = "TTiiii3I3i3i3iff5q5q"
 
 AT_ONCE = ((2, 2), (3, 3))
-STEPS = (1, 2)
-"""Windows that are read at once, and the rows from one to the next."""
-
-LEAST_FOR_RUNS = 1 << 17
-"""Threads from which each computes two windows, so that rows are read fewer times."""
+"""Windows that are read at once."""
 
 LARGE_WINDOW = 16
 """Elements of a window from which two steps are faster than one."""
@@ -126,21 +122,16 @@ def record(
         return
     images, channels, depth, rows, columns = in_five_axes(result.shape, 1)
     packs = channels // width
-    known, step, run = (0, 0), 1, 1
-    if window.kernel in AT_ONCE and window.dilations == (1, 1) and window.strides[0] in STEPS:
-        known, step = (window.kernel[0], window.kernel[1]), window.strides[0]
-        if images * packs * rows * columns >= LEAST_FOR_RUNS:
-            run = 2
-    sizes = (images, packs, depth, -(-rows // run), columns)
+    at_once = window.kernel in AT_ONCE and window.dilations == (1, 1)
+    known = window.kernel if at_once else (0, 0)
+    sizes = (images, packs, depth, rows, columns)
     count = prod(sizes)
-    function = (
-        f"pooling<{names[0]}, {width}, {names[1]}, {known[0]}, {known[1]}, {step}, {run}>"
-    )
+    function = f"pooling<{names[0]}, {width}, {names[1]}, {known[0]}, {known[1]}>"
     stream.launch_grid(
         kernel(FILE, function, LAYOUT + fused.layout, fused.header), blocks(count), (THREADS,),
         source, result, count, int(along_channels),
         spatial_in_three_dimensions(source.shape[2:], 1),
-        divisors(sizes), rows,
+        divisors(sizes),
         whole.kernel, whole.strides, whole.dilations, whole.before, whole.after,
         int(layer.count_include_padding), zero, scale, *strides, *fused.arguments(inputs),
     )  # fmt: skip

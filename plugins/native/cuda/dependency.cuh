@@ -16,10 +16,13 @@ __device__ __forceinline__ void await_predecessors()
 #endif
 }
 
-/* Lets the next kernel begin, once every block has come here. */
+/* Lets the next kernel begin, once every block has come here; otherwise it begins when every block
+ * has ended. Off unless PLUGRT_RELEASE_EARLY is defined: cuDNN launches kernels so that they may
+ * begin early too, and behind a kernel that releases them some read what is not yet written,
+ * where nothing holds them back. */
 __device__ __forceinline__ void release_successors()
 {
-#if __CUDA_ARCH__ >= 900
+#if __CUDA_ARCH__ >= 900 && defined(PLUGRT_RELEASE_EARLY)
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }

@@ -16,6 +16,9 @@ from .packages import driver
 OLDEST_DRIVER = (12, 2)
 """The CUDA version that a driver must support: stream-ordered memory, graphs, libraries."""
 
+CONDITIONAL_NODES = (12, 4)
+"""The CUDA version from which graphs decide and loop by themselves."""
+
 OLDEST_CAPABILITY = (7, 5)
 
 

@@ -10,7 +10,13 @@ from ...errors import DeviceError
 from . import kernel_cache
 from .architectures import number_of
 from .compiler import compiler_version, include_directories, supported_architectures
-from .devices import device_count, device_properties, driver_version, unavailable_reason
+from .devices import (
+    CONDITIONAL_NODES,
+    device_count,
+    device_properties,
+    driver_version,
+    unavailable_reason,
+)
 from .libraries import library_path
 from .packages import EXTRA
 
@@ -19,10 +25,6 @@ DISTRIBUTIONS = (
     "nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12", "nvidia-cudnn-cu13", "nvidia-cudnn-cu12",
     "nvidia-cublas", "nvidia-cublas-cu12",
 )  # fmt: skip
-
-
-CONTROL_FLOW = (12, 4)
-"""The CUDA version from which graphs have conditional nodes."""
 
 
 @dataclass
@@ -120,10 +122,10 @@ def _of_versions(
         found.append(f"{name} is installed for CUDA 12 and for CUDA 13; uninstall one of them")
     if isinstance(driver, str):
         return found
-    if driver < CONTROL_FLOW:
+    if driver < CONDITIONAL_NODES:
         found.append(
             f"the driver supports CUDA {driver[0]}.{driver[1]}; layers with control flow need "
-            f"{'.'.join(map(str, CONTROL_FLOW))} or newer on a GPU: install a newer driver"
+            f"{'.'.join(map(str, CONDITIONAL_NODES))} or newer on a GPU: install a newer driver"
         )
     wanted = {"NVRTC": compiler, "cuBLASLt": cublaslt}
     bindings = installed.get("cuda-bindings")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from ...errors import DeviceError, PluginError
@@ -20,8 +20,6 @@ from .devices import Context
 from .driver_calls import CudaError, call, explained
 from .packages import driver
 from .parameter_check import check_parameters
-
-OVERLAP = bool(os.environ.get("PLUGRT_OVERLAP"))  # until it has been tried
 
 OVERLAPPING = 90
 """The first architecture whose kernels can begin before those ahead have ended."""
@@ -156,7 +154,7 @@ class CudaKernel:
             *(ctypes.addressof(value) for value in values)
         )
         module = driver()
-        if OVERLAP and self.overlaps and number_of(context.properties.architecture) >= OVERLAPPING:
+        if loaded.awaits_predecessors:
             config = _overlapping(blocks, threads, shared_bytes, stream)
             (error,) = module.cuLaunchKernelEx(
                 config, loaded.handle, ctypes.addressof(pointers), 0
@@ -232,20 +230,45 @@ class CudaKernel:
             with self._lock:
                 found = self._loaded.get(context)
                 if found is None:
-                    found = self._loaded[context] = _Loaded(code, self)
+                    architecture = context.properties.architecture
+                    found = self._loaded[context] = _Loaded(code, self, architecture)
         return found
+
+
+_AWAITING: set[int] = set()
+
+
+def awaits_predecessors(function: int) -> bool:
+    """Whether a CUfunction, as a number, is a kernel of ours that waits for those ahead of it."""
+    return function in _AWAITING
+
+
+def edges_have_data() -> bool:
+    """Whether cuda-bindings tell how the nodes of a graph wait, which those of CUDA 12 do not:
+    kernels then begin one after the other."""
+    return _have_edge_data(driver())
+
+
+@cache
+def _have_edge_data(module: Any) -> bool:
+    text = module.cuGraphAddNode.__doc__ or ""
+    return "dependencyData" in text.partition("\n")[0]
 
 
 class _Loaded:
     """A kernel in one context."""
 
-    def __init__(self, code: Compiled, kernel: CudaKernel) -> None:
+    def __init__(self, code: Compiled, kernel: CudaKernel, architecture: str) -> None:
         doing = f"loading {kernel}"
         # A program of one context: released with it, also when the kernel is forgotten first.
         self.module = call("cuModuleLoadData", code.image, what=doing)
         self.handle = call("cuModuleGetFunction", self.module, code.symbol.encode(), what=doing)
         check_parameters(self.handle, kernel.parameter_sizes, kernel)
         self._shared = 48 << 10
+        overlaps = kernel.overlaps and edges_have_data()
+        self.awaits_predecessors = overlaps and number_of(architecture) >= OVERLAPPING
+        if self.awaits_predecessors:
+            _AWAITING.add(int(self.handle))
 
     def allow_shared(self, nbytes: int, kernel: CudaKernel, context: Context) -> None:
         """Raise the limit of dynamic shared memory where a launch needs it."""

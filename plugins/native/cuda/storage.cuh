@@ -368,4 +368,14 @@ template <> __device__ __forceinline__ double infinity<double>()
     return __longlong_as_double(0x7ff0000000000000LL);
 }
 
+/* What no maximum is below: minus infinity, or what a type has in its place. */
+template <typename T> __device__ __forceinline__ T lowest()
+{
+    return narrow<T>(-infinity<float>());
+}
+template <> __device__ __forceinline__ float8_e4m3fn lowest<float8_e4m3fn>()
+{
+    return {0xfeu};
+}
+
 } // namespace plugrt

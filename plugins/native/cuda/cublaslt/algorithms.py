@@ -20,7 +20,7 @@ _FIELDS = (
     ("i", 7, "uint16_t"),
     ("c", 8, "uint16_t"),
 )
-_NAME = re.compile("lt" + "".join(rf"_{letter}(\d+)" for letter, _, _ in _FIELDS))
+_NAME = re.compile("lt" + "".join(rf"_{letter}(-?\d+)" for letter, _, _ in _FIELDS))
 
 
 def name_of(algorithm: Any) -> str:

@@ -75,9 +75,9 @@ INVALID_VALUE, NOT_SUPPORTED = 7, 15
 
 
 class CublasLtError(DeviceError):
-    """cuBLASLt refused a call; `status` is its number."""
+    """cuBLASLt refused a call; `status` is its number, 0 where a layer's name was added."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
 

@@ -19,6 +19,7 @@ from typing import IO
 from ....errors import DeviceError
 from ....expression import to_plain
 from .. import kernel_cache
+from ..devices import device_properties
 from .convolution import ConvolutionGraph
 
 Request = tuple[ConvolutionGraph, str]
@@ -28,6 +29,9 @@ FEWEST_PER_PROCESS = 2
 
 MOST_PROCESSES = 16
 
+BYTES_PER_PROCESS = 2 << 30
+"""Memory of the GPU for each: they take a quarter of it, and whoever tunes needs some too."""
+
 
 def build_ahead(
     requests: Iterable[Request], ordinal: int = 0, processes: int | None = None
@@ -36,10 +40,10 @@ def build_ahead(
 
     Building begins while `requests` are still being found, all of which are taken. What cannot be
     built is left out; `build` then says why. Without a disk cache, or for few plans, nothing is
-    done. `processes` is chosen by the number of processors by default. Gives the seconds that
-    each plan took.
+    done. `processes` is chosen by processors and memory by default. Gives the seconds that each
+    plan took.
     """
-    most = processes or min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    most = processes or _most_processes(ordinal)
     crew = _Crew(ordinal, most if kernel_cache.folder() is not None else 0)
     try:
         for graph, name in requests:
@@ -53,6 +57,15 @@ def group_of(graph: ConvolutionGraph, name: str) -> str:
     """Equal for plans that one compilation may serve: a process keeps what it has compiled."""
     types = [desc.dtype.value for desc in (graph.input, graph.output, *graph.operands)]
     return repr((name, to_plain(graph.expression), types))
+
+
+def _most_processes(ordinal: int) -> int:
+    # One processor is left to whoever asks for more meanwhile.
+    processors = min(len(os.sched_getaffinity(0)) - 1, MOST_PROCESSES)
+    try:
+        return min(processors, device_properties(ordinal).memory_bytes // BYTES_PER_PROCESS)
+    except DeviceError:  # `build` will tell
+        return 0
 
 
 class _Crew:

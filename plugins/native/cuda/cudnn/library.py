@@ -41,9 +41,10 @@ ffi.cdef("""
 
 
 class CudnnError(DeviceError):
-    """cuDNN refused a call; `status` is its number, 3000 and above "not supported"."""
+    """cuDNN refused a call; `status` is its number, 3000 and above "not supported", and 0 where a
+    layer's name was added."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
 
