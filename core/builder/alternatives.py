@@ -2,7 +2,8 @@
 
 A layer proposes patches (`alternatives`). Both forms are built as networks of their own, with
 the layers that read the results, since these decide what a form is worth: whether a slice is
-read in place, say. The faster one stays.
+read in place, say. The faster one stays. On a GPU, where one layer more or less counts, and so does
+what a part reads from outside, the whole network is built in both forms.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..graph.build_descs import Concretise
 from ..graph.inference import infer_outputs
 from ..graph.naming import naming_layer
 from ..passes.change_notes import alternative_note
-from ..passes.copying import copy_plugin, graph_attributes
+from ..passes.copying import copy_network, copy_plugin, graph_attributes
 from ..passes.patch_tensors import PatchTensors
 from ..passes.patching import commit_patch, layers_replaced
 from .network_timer import GAIN
@@ -24,10 +25,16 @@ Measure = Callable[[Network, Network], "tuple[float, float] | None"]
 """Seconds of one run of what is there and of what is proposed; None where it cannot be told."""
 
 
+WHOLE_GAIN = 0.005
+"""A proposal must make a whole network faster by so much."""
+
+
 def apply_alternatives(
-    network: Network, measure: Measure, concretise: Concretise, report: Callable[[str], None]
-) -> None:
-    """Apply, in place and from first to last layer, every proposal that is faster."""
+    network: Network, measure: Measure, concretise: Concretise, report: Callable[[str], None],
+    *, as_a_whole: bool = False,
+) -> None:  # fmt: skip
+    """Apply, in place and from first to last layer, every proposal that is faster, in its part of
+    the network or in the network `as_a_whole`."""
     for layer in list(network.layers):
         for body in graph_attributes(layer.plugin).values():
             apply_alternatives(body, measure, concretise, report)
@@ -36,24 +43,27 @@ def apply_alternatives(
             continue
         with naming_layer(layer.name, layer.plugin, "alternatives()"):
             patches = list(layer.plugin.alternatives(layer))
-            _try(network, layer, patches, measure, concretise, report)
+            _try(network, layer, patches, measure, concretise, report, as_a_whole)
 
 
 def _try(
     network: Network, layer: Layer, patches: Sequence[Patch], measure: Measure,
-    concretise: Concretise, report: Callable[[str], None],
+    concretise: Concretise, report: Callable[[str], None], as_a_whole: bool,
 ) -> None:  # fmt: skip
     """Apply the fastest of `patches`, if it is faster than what is there."""
     found: list[tuple[Patch, float, float]] = []
-    for patch in patches:
-        measured = measure(
-            _present(network, patch, concretise), _proposed(network, patch, concretise)
+    for number, patch in enumerate(patches):
+        forms = (
+            (copy_network(network), _changed(network, layer, number)) if as_a_whole
+            else (_present(network, patch, concretise), _proposed(network, patch, concretise))
         )
+        measured = measure(*forms)
         if measured is None:
             continue
         found.append((patch, *measured))
+    gain = WHOLE_GAIN if as_a_whole else GAIN
     faster = [(before - after, patch) for patch, before, after in found
-              if after < before * (1 - GAIN)]  # fmt: skip
+              if after < before * (1 - gain)]  # fmt: skip
     best = max(faster, key=lambda pair: pair[0])[1] if faster else None
     for patch, before, after in found:
         gone = layers_replaced(network, patch)
@@ -111,6 +121,14 @@ class _Part:
         for tensor in dict.fromkeys((*unread, *kept)):
             self.network.mark_output(tensor)
         return self.network
+
+
+def _changed(network: Network, layer: Layer, number: int) -> Network:
+    """A copy of the whole network with a layer's proposal of this number."""
+    copy = copy_network(network)
+    twin = copy.layers[network.layers.index(layer)]
+    commit_patch(copy, list(twin.plugin.alternatives(twin))[number])
+    return copy
 
 
 def _present(network: Network, patch: Patch, concretise: Concretise) -> Network:

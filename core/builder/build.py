@@ -85,11 +85,15 @@ def build(network: Network, config: BuilderConfig | None = None) -> Engine:
         return finisher.finish(part)
 
     def choose(part: Network, tell: Callable[[str], None]) -> PlannedNetwork:
-        if config.fusion and not timer.knows_nothing:
+        # On a GPU, where compiling them takes long, only where time is no object.
+        if config.fusion and not timer.knows_nothing and (target.is_host or timer.is_thorough):
             measure = NetworkTimer(
-                lambda part: plan(part, lambda line: None), timer, target, profile.concretise
+                lambda part: plan(part, lambda line: None), timer, target, profile.concretise,
+                profile.optimum,
             )
-            apply_alternatives(part, measure.seconds, profile.concretise, tell)
+            apply_alternatives(
+                part, measure.seconds, profile.concretise, tell, as_a_whole=not target.is_host
+            )
         return plan(part, tell)
 
     working, planned, notes = _settled(simplified, choose, timer)

@@ -52,7 +52,11 @@ class Conversions:
 
     def _at(self, tensor: Tensor, wanted: Place, made: dict[Place, Tensor]) -> Tensor:
         found = tensor
-        for role, _, target in conversion_path((tensor.dtype, tensor.format), wanted):
+        path = conversion_path(
+            tensor.desc, (tensor.dtype, tensor.format), wanted, self._network.registry,
+            self._target,
+        )  # fmt: skip
+        for role, _, target in path:
             if target not in made:
                 made[target] = self._convert(role, found, target, tensor).output
             found = made[target]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from math import ceil, floor, sqrt
 
@@ -29,21 +30,26 @@ QUANTILE = 0.25
 SEPARATOR = " | "
 """Between the layers in a key."""
 
+MOST_NAMED = 24
+"""The layers of larger networks are told by a digest."""
+
 
 class NetworkTimer:
     """Plans networks with `plan`, which may change them, and runs them on random inputs.
 
-    Times are known, kept and counted by `timer`, whose time limit holds here too.
+    Times are known, kept and counted by `timer`, whose time limit holds here too. `sizes` are
+    those of symbols in the inputs of networks that are given whole.
     """
 
     def __init__(
         self, plan: Callable[[Network], PlannedNetwork], timer: Timer, target: Target,
-        concretise: Concretise,
+        concretise: Concretise, sizes: Mapping[str, int] | None = None,
     ) -> None:
         self._plan = plan
         self._timer = timer
         self._target = target
         self._concretise = concretise
+        self._sizes = dict(sizes or {})
 
     def seconds(self, present: Network, proposed: Network) -> tuple[float, float] | None:
         """One run of what is there, and one of what is proposed: the latter's time is the end
@@ -81,7 +87,11 @@ class NetworkTimer:
             self._timer.key(x.plugin, chosen_candidate(x, self._concretise), x.epilogue)
             for x in network.layers
         ]
-        return SEPARATOR.join([f"network {network.name} threads={self._target.threads}", *layers])
+        name = f"network {network.name} threads={self._target.threads}"
+        if len(layers) > MOST_NAMED:
+            state = hashlib.blake2b(SEPARATOR.join(layers).encode(), digest_size=16)
+            return f"{name} of {len(layers)} layers {state.hexdigest()}"
+        return SEPARATOR.join([name, *layers])
 
     def _measure(self, planned: Sequence[PlannedNetwork]) -> tuple[float, float] | None:
         """Seconds of the first network, and the greatest likely ratio of the second one's time
@@ -109,7 +119,7 @@ class NetworkTimer:
         """A function that runs the network once, as a part of the whole one, and returns
         seconds."""
         engine = stack.enter_context(engine_on(self._target, planned))
-        watch = engine.stopwatch({}, self._timer.sample)
+        watch = engine.stopwatch(self._sizes, self._timer.sample)
         if watch is not None:
             return watch
         context = stack.enter_context(engine.create_context())

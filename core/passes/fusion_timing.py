@@ -204,7 +204,7 @@ class FusionTiming:
             desc = replace(tensor.desc, shape=self.concretise(tensor.shape), value=None)
             return sum(
                 self.timer.conversion_seconds(desc, *step)
-                for step in conversion_path(before, after)
+                for step in conversion_path(desc, before, after, self.registry, self.target)
             )
 
         return min(

@@ -106,16 +106,13 @@ def _scales(network: Network) -> dict[int, Quantization]:
 
 
 def _without_mere_movement(chosen: dict[Layer, _Choice]) -> dict[Layer, _Choice]:
-    """Those that compute in 8 bits, and those that only move values on the way between them: alone
-    the latter gain less than converting costs."""
+    """Those that compute in 8 bits, and those that only move their results: of values that come in
+    float, as a pooling behind a first layer, what is left is converted in less time."""
     reached = [layer for layer, choice in chosen.items() if not _moves(layer, choice)]
     kept = set(reached)
     while reached:
         layer = reached.pop()
-        tensors = [*layer.outputs, *(t for t in layer.inputs if t is not None)]
-        others = [use for tensor in tensors for use in tensor.uses]
-        others += [tensor.producer for tensor in tensors if tensor.producer is not None]
-        for other in others:
+        for other in [use for tensor in layer.outputs for use in tensor.uses]:
             if other in chosen and other not in kept:
                 kept.add(other)
                 reached.append(other)

@@ -24,11 +24,12 @@ class Load:
 class PooledContext:
     """One context, and the calls it was given."""
 
-    def __init__(self, context: ExecutionContext, load: Load) -> None:
+    def __init__(self, context: ExecutionContext, load: Load, capacity: int = 1) -> None:
         self.context = context
         self.load = load
         self.running = 0
-        self.capacity = context.calls_at_once
+        self.capacity = capacity
+        """Calls that it may have under way."""
         self.calls: SimpleQueue[PoolCall | None] = SimpleQueue()
         """For the member's workers; None tells one to end."""
 

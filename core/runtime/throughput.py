@@ -21,6 +21,10 @@ from .pool_calls import MappedCall, Results, SubmittedCall
 CONTEXTS_PER_GPU = 2
 """One more computes while one waits for its results to be fetched."""
 
+MOST_AHEAD = 2
+"""Contexts of an engine that are each given a second call ahead. Where there are more, the others
+compute while one copies, and more threads would only wait for each other."""
+
 
 class ContextMaker(Protocol):
     """An engine, as far as a pool cares."""
@@ -180,7 +184,9 @@ def _members(
                 if processors is not None:
                     start = len(members) * threads
                     part = processors[start : start + threads]
-                members.append(PooledContext(engine.create_context(threads, processors=part), load))
+                context = engine.create_context(threads, processors=part)
+                ahead = context.calls_at_once if count <= MOST_AHEAD else 1
+                members.append(PooledContext(context, load, ahead))
     except BaseException:
         for member in members:
             member.context.close()

@@ -67,6 +67,7 @@ class Assignment:
         others: Sequence[Concretise] = (),
     ) -> None:
         self._network = network
+        self._target = target
         self._timer = timer
         self._storages = storages
         self.constants = NarrowConstants()
@@ -182,7 +183,9 @@ class Assignment:
             desc = replace(tensor.desc, shape=self._concretise(tensor.shape), value=None)
             self._conversions[key] = sum(
                 self._timer.conversion_seconds(desc, *step) + LAUNCH
-                for step in conversion_path(source, target)
+                for step in conversion_path(
+                    desc, source, target, self._network.registry, self._target
+                )
             )
         return self._conversions[key]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from ....plugins import (
     TensorView,
 )
 from ....plugins.native.cuda import Context
+from ....plugins.native.cuda.driver_calls import call
 from ...graph import Layer
 from ...graph.naming import naming_layer
 from ...passes.copying import copy_plugin
@@ -30,6 +30,7 @@ from ...tuning.effort import Effort
 from ..cpu import Weights
 from ..target import Target
 from .compiling import compile_all
+from .events import DeviceStream
 from .memory import DeviceBuffer
 from .recording import CudaRecording
 from .slots import CudaSlots
@@ -45,8 +46,8 @@ FULL = Effort("full", 7, 15, 1.0)
 MOST_WEIGHTS = 512 << 20
 """Bytes of packed weights that are kept for candidates to come."""
 
-MOST_BUFFERS = 4 << 30
-"""Bytes of activations that are kept."""
+PIECE = 1 << 16
+"""Random numbers that activations repeat: no kernel's time depends on more."""
 
 
 class CudaBench(TuningBench):
@@ -61,7 +62,7 @@ class CudaBench(TuningBench):
         self._context = Context.of(ordinal)
         self._target = Target("cuda", ordinal, threads)
         self._weights = DeviceWeights(self._context, threads)
-        self._buffers: OrderedDict[tuple[object, ...], DeviceBuffer] = OrderedDict()
+        self._buffers: dict[tuple[object, ...], DeviceBuffer] = {}
         self._constants: dict[tuple[int, object], tuple[Array, Array, str]] = {}
 
     def weights_of(self, touched: int) -> Weights:
@@ -101,11 +102,16 @@ class CudaBench(TuningBench):
     def worth_timing(self, layer: Layer, found: list[Candidate]) -> list[Candidate]:
         """Compiling takes most of the time. So what needs it is timed in the narrowest type alone,
         and 16-bit types channels last, if the layer has such a way. What has such a way in 16
-        bits gains from tensor cores, and is not timed in 32 bits throughout by others either."""
+        bits gains from tensor cores, and is not timed in 32 bits throughout by others either.
+        Outputs of the network, in float32 and linear, are as good written so as converted."""
         compiled = {id(c) for c in found if self._compilations(layer, c)}
         if not compiled:
             return found
-        ranks = {id(c): _storage_rank(_activations(c)) for c in found}
+        is_last = any(tensor.is_output for tensor in layer.outputs)
+        ranks = {
+            id(c): _storage_rank(_described(c.inputs) if is_last else _activations(c))
+            for c in found
+        }
         best = min(ranks[key] for key in compiled)
         narrow = any(ranks[id(c)][0] > best[0] for c in found if _is_wide(c))
         return [
@@ -185,30 +191,41 @@ class CudaBench(TuningBench):
     def _buffer(
         self, role: str, index: int, desc: TensorDesc, sample: Sample | None = None
     ) -> DeviceBuffer:
-        """Memory for a tensor; where it is read it holds random numbers, whose order is none."""
-        key = (role, index, desc.dtype, desc.nbytes)
+        """Memory for a tensor; where it is read it holds random numbers, whose order is none. One
+        place serves all tensors of a role and type, and grows."""
+        key = (role, index, desc.dtype)
         found = self._buffers.get(key)
-        if found is None:
-            while self._buffers and self._held + desc.nbytes > MOST_BUFFERS:
-                self._buffers.popitem(last=False)
+        if found is None or found.nbytes < desc.nbytes:
+            self._buffers.pop(key, None)
             found = self._buffers[key] = DeviceBuffer(self._context, max(desc.nbytes, 1))
-            if sample is not None:
-                count = desc.nbytes // desc.dtype.itemsize
-                found.write(sample(TensorDesc(desc.dtype, (count,))))
-            else:
+            if sample is None:
                 found.fill(0)
-        else:
-            self._buffers.move_to_end(key)
+            else:
+                self._scatter(found, desc, sample)
         return found
 
-    @property
-    def _held(self) -> int:
-        return sum(buffer.nbytes for buffer in self._buffers.values())
+    def _scatter(self, buffer: DeviceBuffer, desc: TensorDesc, sample: Sample) -> None:
+        """Fill it with a short piece of random numbers, doubled until it is full."""
+        count = min(desc.nbytes // desc.dtype.itemsize, PIECE)
+        buffer.write(sample(TensorDesc(desc.dtype, (count,))))
+        stream = DeviceStream.service(self._context)
+        done = count * desc.dtype.itemsize
+        with self._context.current():
+            while 0 < done < buffer.nbytes:
+                piece = min(done, buffer.nbytes - done)
+                place = buffer.address + done
+                call("cuMemcpyDtoDAsync", place, buffer.address, piece, stream.handle)
+                done += piece
+        stream.synchronize()
 
 
 def _activations(candidate: Candidate) -> list[TensorDesc]:
-    described = [desc for desc in (*candidate.inputs, *candidate.outputs) if desc is not None]
-    return [desc for desc in described if not desc.is_constant]
+    return _described((*candidate.inputs, *candidate.outputs))
+
+
+def _described(descs: Sequence[TensorDesc | None]) -> list[TensorDesc]:
+    """Those of activations."""
+    return [desc for desc in descs if desc is not None and not desc.is_constant]
 
 
 def _is_wide(candidate: Candidate) -> bool:

@@ -7,21 +7,21 @@ from typing import Any
 
 from ....plugins import DeviceError
 from ....plugins.native.cuda import Context, driver_version
+from ....plugins.native.cuda.devices import CONDITIONAL_NODES
 from ....plugins.native.cuda.driver_calls import call
 from ....plugins.native.cuda.packages import driver
 from .captured_nodes import captured, continue_behind, edge_data
 from .events import DeviceStream
-
-OLDEST_DRIVER = (12, 4)
+from .late_starts import hold_back
 
 
 def require_conditional_nodes() -> None:
     """Raise DeviceError where the driver has none."""
     found = driver_version()
-    if found < OLDEST_DRIVER or not hasattr(driver(), "cuGraphConditionalHandleCreate"):
+    if found < CONDITIONAL_NODES or not hasattr(driver(), "cuGraphConditionalHandleCreate"):
         raise DeviceError(
             f"control flow on the GPU needs conditional graph nodes, which CUDA has from "
-            f"{'.'.join(map(str, OLDEST_DRIVER))} on; the driver supports "
+            f"{'.'.join(map(str, CONDITIONAL_NODES))} on; the driver supports "
             f"{'.'.join(map(str, found))}: install a newer one, or build for the device 'cpu'"
         )
 
@@ -67,4 +67,4 @@ def _capture_into(graph: Any, context: Context, body: Callable[[DeviceStream], N
     except BaseException:
         driver().cuStreamEndCapture(own.cuda)
         raise
-    call("cuStreamEndCapture", own.cuda, what="recording a body for the GPU")
+    hold_back(call("cuStreamEndCapture", own.cuda, what="recording a body for the GPU"))

@@ -9,6 +9,7 @@ from ....plugins.native.cuda import Context
 from ....plugins.native.cuda.driver_calls import call, explained
 from ....plugins.native.cuda.packages import driver
 from .events import DeviceStream, destroy_with
+from .late_starts import hold_back
 
 
 class Graph:
@@ -16,6 +17,7 @@ class Graph:
 
     def __init__(self, context: Context, graph: Any, keep: list[object]) -> None:
         self.context = context
+        hold_back(graph)
         self.nodes = int(call("cuGraphGetNodes", graph, 0)[1])
         self.edges = int(call("cuGraphGetEdges", graph, 0)[-1])
         self._keep = keep

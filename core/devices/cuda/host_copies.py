@@ -16,18 +16,25 @@ from ....plugins import Array
 from ....plugins.native.cuda.packages import function_address
 from ..._runtime import ffi, lib
 
-CHUNK = 512 << 10
-"""Bytes: their transfer takes several times as long as its start."""
+LEAST_CHUNK, MOST_CHUNK = 128 << 10, 1 << 20
+"""Bytes. Small chunks begin early; a large one's transfer takes many times as long as its start."""
 
-MOST_THREADS = 4
+CHUNKS = 8
+"""As many there are at least, unless they would be too small."""
+
+MOST_THREADS = 6
+
+BYTES_PER_THREAD = 256 << 10
+"""From which one more thread is worth its start."""
 
 
 def send_chunks(source: Array, staged: Array, target: int, stream: int) -> int:
     """Copy a vector of bytes into pinned memory, and put its transfer to `target` on a stream;
     the context is current. Returns the driver's status."""
     return cast(int, lib.plugrt_send_chunks(
-        ffi.from_buffer(source), ffi.from_buffer(staged), target, source.nbytes, CHUNK,
-        threads_for(source.nbytes), _function("cuMemcpyHtoDAsync_v2"), ffi.cast("void *", stream),
+        ffi.from_buffer(source), ffi.from_buffer(staged), target, source.nbytes,
+        chunk_for(source.nbytes), threads_for(source.nbytes), _function("cuMemcpyHtoDAsync_v2"),
+        ffi.cast("void *", stream),
     ))  # fmt: skip
 
 
@@ -41,9 +48,14 @@ def receive_chunks(target: Array, staged: Array, chunk: int, events: Sequence[in
     ))  # fmt: skip
 
 
+def chunk_for(nbytes: int) -> int:
+    """Bytes of each chunk of so many."""
+    return max(LEAST_CHUNK, min(nbytes // CHUNKS, MOST_CHUNK) & -4096)
+
+
 def threads_for(nbytes: int) -> int:
-    """The size of the team that copies so many bytes: one thread where there are few chunks."""
-    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)), nbytes // CHUNK))
+    """The size of the team that copies so many bytes."""
+    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)), nbytes // BYTES_PER_THREAD))
 
 
 @cache

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from ...graph import Layer
 from ...memory import MemoryPlan
 from ...runtime.planned import PlannedNetwork
 from ..recorder import BodyRecorder, Ends, Recorder
-from .captured_nodes import put_beside
 from .events import DeviceStream
 from .faults import Faults
 from .lanes import lanes_for, runs_alone
@@ -62,15 +60,10 @@ class CudaRecorder(Recorder):
             layers(stream)
             stream.join()
             stream.mark(-1)  # what follows belongs to no layer
-            addresses = [slots.addresses[slot] for slot in ends.outputs]
-            put_beside(
-                stream.current,
-                [
-                    partial(shapes.output_at(address, index).send, stream.current, address)
-                    for index, address in enumerate(addresses)
-                    if self.mode[len(shapes.inputs) + index] == HOST
-                ],
-            )
+            for index, slot in enumerate(ends.outputs):
+                if self.mode[len(shapes.inputs) + index] == HOST:
+                    address = slots.addresses[slot]
+                    shapes.output_at(address, index).send(stream.current, address)
 
         return CudaRecording(
             self._weights.context, slots, everything, stream=self._stream,

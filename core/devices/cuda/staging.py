@@ -29,7 +29,7 @@ class Download:
 
     def __init__(self, context: Context, pinned: Array) -> None:
         self._pinned = pinned
-        self._chunk = host_copies.CHUNK
+        self._chunk = host_copies.chunk_for(pinned.nbytes)
         self._marks = [Event(context) for _ in range(0, pinned.nbytes, self._chunk)]
         self._handles = [int(mark.cuda) for mark in self._marks]
 
