@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 
 import plugrt
+from benchmarks.cells import Cell
 from benchmarks.machine import describe_gpu
 from benchmarks.nets import NETS
+from benchmarks.nets.narrow import narrow
 from benchmarks.nets.to_plugrt import to_plugrt
+from benchmarks.prepared import PreparedFiles
 from plugrt.core.atomic_file import write_atomically
 from plugrt.core.devices.cuda import DeviceWeights
 from plugrt.core.devices.cuda.whole_network import WholeNetwork
@@ -37,9 +40,13 @@ def _sample(desc: TensorDesc) -> Array:
     return numbers.astype(desc.dtype.numpy)
 
 
-def measure(net: str, batch: int, config: plugrt.BuilderConfig) -> Iterator[dict[str, Any]]:
+def measure(net: str, batch: int, precision: str, tune: str) -> Iterator[dict[str, Any]]:
     """A row for every number of lanes that the net can use."""
-    with plugrt.build(to_plugrt(NETS[net](), batch), config) as engine:
+    config = plugrt.BuilderConfig(
+        device="cuda", precision=precision, tune=tune,
+        timing_cache=PreparedFiles(Cell(net, batch, 1, precision, ())).timing_cache,
+    )  # fmt: skip
+    with plugrt.build(to_plugrt(narrow(NETS[net]()), batch), config) as engine:
         weights = DeviceWeights(Context.of(0))
         sizes = dict.fromkeys(engine.planned.network.free_symbols, batch)
         found: dict[int, WholeNetwork] = {}
@@ -54,10 +61,10 @@ def measure(net: str, batch: int, config: plugrt.BuilderConfig) -> Iterator[dict
         for lanes, whole in found.items():
             instance = whole.recording.instance()
             yield {
-                "net": net, "batch": batch, "precision": config.precision, "tune": config.tune,
+                "net": net, "batch": batch, "precision": precision, "tune": tune,
                 "lanes": lanes, "chosen": engine.planned.lanes,
                 "median_ms": round(float(np.median(times[lanes])) * 1e3, 4),
-                "quartile_ms": round(float(np.quantile(times[lanes], 0.25)) * 1e3, 4),
+                "least_ms": round(min(times[lanes]) * 1e3, 4),
                 "nodes": instance.nodes, "edges": instance.edges,
                 "arena_mib": round(whole.arrangement.plan.arena_size / 2**20, 2),
             }  # fmt: skip
@@ -70,17 +77,12 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
     parser.add_argument("--precision", default="fp16")
     parser.add_argument("--tune", default="fast", choices=("fast", "full", "off"))
-    parser.add_argument("--timing-cache", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    config = plugrt.BuilderConfig(
-        device="cuda", precision=options.precision, tune=options.tune,
-        timing_cache=options.timing_cache,
-    )  # fmt: skip
     rows = []
     for net in options.nets:
         for batch in options.batches:
-            for row in measure(net, batch, config):
+            for row in measure(net, batch, options.precision, options.tune):
                 print(*row.values(), flush=True)
                 rows.append(row)
     if options.json is not None:

@@ -85,48 +85,55 @@ class TorchServer:
     }  # fmt: skip
     most_in_flight = 2
 
-    def __init__(self, kind: str, batch: int, source: str) -> None:
+    def __init__(self, kind: str, batch: int) -> None:
         import torch
 
         self._torch = torch
+        self._batch = batch
         spec = {"net": "resnet50", "precision": "fp16"}
         example = np.zeros((batch, 3, 224, 224), np.float32)
-        made = threading.Event()
         self._requests: SimpleQueue[tuple[Any, Future[Any]] | None] = SimpleQueue()
         self._begun: SimpleQueue[tuple[int, Future[Any]] | None] = SimpleQueue()
-        self._source = source
-
-        def begin() -> None:  # torch.compile's graphs belong to one thread
-            self._module = self.kinds[kind](spec, example)
-            self._prepare(batch, source)
-            made.set()
-            self._begin_requests()
-
-        self._threads = [
-            threading.Thread(target=begin, daemon=True),
-            threading.Thread(target=self._end_requests, daemon=True),
-        ]
-        self._threads[0].start()
-        made.wait()
-        self._threads[1].start()
-
-    def _prepare(self, batch: int, source: str) -> None:
-        torch = self._torch
-        names = {"uint8": torch.uint8, "float16": torch.float16}
-        dtype = names.get(source, torch.float32)
-        shape = (batch, 3, 224, 224)
-        self._pinned = [torch.empty(shape, dtype=dtype).pin_memory() for _ in range(2)]
-        self._arrived = [torch.empty(shape, dtype=dtype, device="cuda") for _ in range(2)]
-        self._module.infer()
-        scores = self._module.results[0]
-        self._scores = [torch.empty(scores.shape, dtype=scores.dtype).pin_memory()
-                        for _ in range(2)]  # fmt: skip
         self._copies = torch.cuda.Stream()
         self._is_there = [torch.cuda.Event() for _ in range(2)]
         self._is_done = [torch.cuda.Event() for _ in range(2)]
         self._free: SimpleQueue[int] = SimpleQueue()
         for turn in range(2):
             self._free.put(turn)
+        self._made: SimpleQueue[BaseException | None] = SimpleQueue()
+
+        def begin() -> None:  # torch.compile's graphs belong to one thread
+            try:
+                self._module = self.kinds[kind](spec, example)
+                self._module.infer()
+            except BaseException as error:
+                self._made.put(error)
+                return
+            self._made.put(None)
+            self._begin_requests()
+
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (begin, self._end_requests)
+        ]
+        self._threads[0].start()
+        error = self._made.get()
+        if error is not None:
+            raise error
+        self._threads[1].start()
+        scores = self._module.results[0]
+        self._scores = [
+            torch.empty(scores.shape, dtype=scores.dtype).pin_memory() for _ in range(2)
+        ]
+
+    def take(self, source: str) -> None:
+        """Expect images of this source from now on; nothing is under way."""
+        torch = self._torch
+        names = {"uint8": torch.uint8, "float16": torch.float16}
+        dtype = names.get(source, torch.float32)
+        shape = (self._batch, 3, 224, 224)
+        self._source = source
+        self._pinned = [torch.empty(shape, dtype=dtype).pin_memory() for _ in range(2)]
+        self._arrived = [torch.empty(shape, dtype=dtype, device="cuda") for _ in range(2)]
 
     def submit(self, image: Any) -> Future[Any]:
         future: Future[Any] = Future()

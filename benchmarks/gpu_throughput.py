@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +76,25 @@ class Engines:
             engine.close()
 
 
-def servers(
-    engines: Engines, batch: int, source: str, peers: list[str]
-) -> Iterator[tuple[str, int, Callable[[], Server]]]:
-    """Name, contexts and maker of each engine."""
+@contextmanager
+def serving(engines: Engines, batch: int, source: str, contexts: int) -> Iterator[Server]:
+    """plugrt with so many contexts."""
     dtype = source if source in ("uint8", "float16") else "float32"
-    for count in (1, 2):
-        yield "plugrt", count, lambda count=count: PlugrtServer(engines.of(batch, dtype), count)
-    for kind in peers:
-        yield kind, 1, lambda kind=kind: TorchServer(kind, batch, source)
+    server = PlugrtServer(engines.of(batch, dtype), contexts)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
-def given_to(kind: str, images: Images, source: str) -> Images:
-    """Images as an engine takes them."""
-    if kind == "plugrt" or source == "float32":
+def given_to(images: Images, source: str) -> Images:
+    """Images as torch takes them."""
+    if source not in ("gpu", "pinned"):
         return images
     import torch
 
-    if source == "gpu":
-        return [torch.from_dlpack(image) for image in images]
-    return [torch.from_numpy(image) for image in images] if source == "pinned" else images
+    make = torch.from_dlpack if source == "gpu" else torch.from_numpy
+    return [make(image) for image in images]
 
 
 def bound(engines: Engines, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -102,26 +102,38 @@ def bound(engines: Engines, options: argparse.Namespace) -> Iterator[dict[str, A
     rng = np.random.default_rng(0)
     for batch in options.batches:
         arrays = [rng.random((batch, 3, 224, 224), np.float32) for _ in range(DISTINCT)]
+        peers = {kind: TorchServer(kind, batch) for kind in options.peers}
         for source in options.sources:
             images = images_of(source, arrays)
-            for kind, count, make in servers(engines, batch, source, options.peers):
-                server = make()
-                given = given_to(kind, images, source)
-                for in_flight in range(1, server.most_in_flight + 1):
-                    if count > 1 and in_flight < 2:
-                        continue
-                    latencies, rate = closed_loop(server, given, in_flight, options.seconds)
-                    yield {
-                        "engine": kind, "source": source, "batch": batch, "contexts": count,
-                        "in_flight": in_flight, "requests": len(latencies),
-                        "images_per_second": round(rate * batch, 1),
-                        "median_ms": round(float(np.median(latencies)) * 1e3, 3),
-                        "p99_ms": round(float(np.quantile(latencies, 0.99)) * 1e3, 3),
-                    }  # fmt: skip
-                    if np.median(latencies) > 1.5 * BOUND:
-                        break
-                server.close()
-                del server
+            for count in (1, 2):
+                with serving(engines, batch, source, count) as server:
+                    yield from _rows(server, images, options.seconds, {
+                        "engine": "plugrt", "source": source, "batch": batch, "contexts": count
+                    })  # fmt: skip
+            for kind, peer in peers.items():
+                peer.take(source)
+                yield from _rows(peer, given_to(images, source), options.seconds, {
+                    "engine": kind, "source": source, "batch": batch, "contexts": 1
+                })  # fmt: skip
+        for peer in peers.values():
+            peer.close()
+
+
+def _rows(
+    server: Server, images: Images, seconds: float, what: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """A row for each number of requests under way, until they take far too long."""
+    most = server.most_in_flight
+    for in_flight in (1, 2) if most == 2 else range(2, most + 1):
+        latencies, rate = closed_loop(server, images, in_flight, seconds)
+        median, late = np.quantile(latencies, (0.5, 0.99)).tolist()
+        yield {
+            **what, "in_flight": in_flight, "requests": len(latencies),
+            "images_per_second": round(rate * what["batch"], 1),
+            "median_ms": round(median * 1e3, 3), "p99_ms": round(late * 1e3, 3),
+        }  # fmt: skip
+        if median > BOUND:
+            return
 
 
 def best(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -140,7 +152,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser("python -m benchmarks.gpu_throughput")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--batches", nargs="+", type=int, default=[32, 64, 96, 128])
+    parser.add_argument("--batches", nargs="+", type=int, default=[64, 128])
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=SOURCES)
     parser.add_argument("--peers", nargs="*", choices=sorted(TorchServer.kinds),
                         default=sorted(TorchServer.kinds))  # fmt: skip

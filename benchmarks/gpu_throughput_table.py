@@ -105,9 +105,10 @@ def _chunks(found: Result) -> Blocks:
 def _share(found: Result) -> Blocks:
     return (
         paragraph(
-            f"The host's share of a call ({found['net']}, arrays of the host):",
-            f"{found['host_before']} µs before the GPU works (the launch included) and",
-            f"{found['host_after']} µs after, {found['host_share']} µs together; with arrays that",
-            f"stay on the GPU {found['host_share_with_gpu_arrays']} µs.",
+            f"Python's share of a call ({found['net']}, arrays of the host): {found['python']} µs;",
+            f"the host takes {found['host_before']} µs before the GPU works and",
+            f"{found['host_after']} µs after, {found['driver']} of both in the driver, for one",
+            "launch and one event. A call with arrays that stay on the GPU takes",
+            f"{found['host_share_with_gpu_arrays']} µs of the host, the driver included.",
         ),
     )

@@ -40,7 +40,7 @@ def describe_gpu(*distributions: str) -> dict[str, object]:
             "multiprocessors": gpu.multiprocessors,
             "memory_gib": round(gpu.memory_bytes / 2**30, 1), "l2_mib": gpu.l2_bytes >> 20,
             "driver_cuda": ".".join(map(str, driver_version())),
-            **{name: facts[name] for name in ("NVRTC", "cuDNN", "cuBLASLt")},
+            **{name: facts[name].partition(" (")[0] for name in ("NVRTC", "cuDNN", "cuBLASLt")},
         },
     }  # fmt: skip
 

@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu_tables, peer_tables
+from benchmarks import (
+    gpu_engine_tables,
+    gpu_plugin_tax_table,
+    gpu_tables,
+    gpu_throughput_table,
+    peer_tables,
+)
 from benchmarks.arena import LIMIT as ARENA_LIMIT
 from benchmarks.detection_table import detection_overhead
 from benchmarks.markdown import code, count, paragraph, table
@@ -185,6 +191,11 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Result], Blocks]]] = {
     "detection_overhead": ("Pictures and boxes beside the network", detection_overhead),
     "gpu_latency": ("GPU: latency against the peers", gpu_tables.latency),
     "gpu_layers": ("GPU: layers and the roofline", gpu_tables.layers),
+    "gpu_detection": ("GPU: from a frame's bytes to boxes", gpu_engine_tables.detection),
+    "gpu_throughput": ("GPU: many requests", gpu_throughput_table.throughput),
+    "gpu_lanes": ("GPU: layers beside each other", gpu_engine_tables.lanes),
+    "gpu_preparation": ("GPU: building and loading", gpu_engine_tables.preparation),
+    "gpu_plugin_tax": ("GPU: what a plug-in costs", gpu_plugin_tax_table.plugin_tax),
 }
 
 

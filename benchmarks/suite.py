@@ -47,4 +47,9 @@ MEASUREMENTS = (
     Measurement("detection_overhead", needs_data=True),
     Measurement("gpu_latency", needs_gpu=True, is_resumable=True),
     Measurement("gpu_layers", needs_gpu=True),
+    Measurement("gpu_detection", needs_gpu=True),
+    Measurement("gpu_throughput", needs_gpu=True),
+    Measurement("gpu_lanes", needs_gpu=True),
+    Measurement("gpu_preparation", needs_gpu=True),
+    Measurement("gpu_plugin_tax", needs_data=True, needs_gpu=True),
 )
