@@ -95,6 +95,20 @@ TAX = {
         }
     ],
 }  # fmt: skip
+GPU_TAX = {
+    "machine": MACHINE,
+    "nets": [
+        {
+            "net": "tiny", "batch": 1, "precision": "fp16", "twins": {"Twins.Add": 3},
+            "graph_nodes": {"A": 9, "A2": 9, "B": 10},
+            "arena_bytes": {"A": 640, "A2": 640, "B": 640}, "fusions": {"A": 4, "A2": 4, "B": 4},
+            "differing": ["commands"], "outputs_bit_equal": True,
+            "asked_for_the_same_times": False, "median_ms": {"A": 0.1, "A2": 0.1002, "B": 0.102},
+            "latency_ratio": {"B/A": interval(1.02, 1.01, 1.03), "A2/A": interval(1, 0.99, 1.01)},
+            "passed": False,
+        }
+    ],
+}  # fmt: skip
 ARENA = {
     "machine": MACHINE,
     "nets": [
@@ -201,6 +215,19 @@ def test_tax_is_told_with_its_control(report: ModuleType, tmp_path: Path) -> Non
     assert row(page, "tiny | 1 | 2 | control")[8:] == ["**even**", "yes"]
     assert row(page, "tiny | 9, 10")[2:] == [
         "640, 640", "4, 4", "yes", "commands", "none", "0", "**failed**"
+    ]  # fmt: skip
+    assert "- tiny: Twins.Add 3" in page
+
+
+def test_tax_on_a_gpu(report: ModuleType, tmp_path: Path) -> None:
+    put(tmp_path, gpu_plugin_tax=GPU_TAX)
+    page = report.page(tmp_path)
+    assert row(page, "tiny | fp16 | twins")[3:] == [
+        "0.1020", "0.1000", "1.0200", "1.0100 to 1.0300", "**no**"
+    ]  # fmt: skip
+    assert row(page, "tiny | fp16 | control")[7:] == ["yes"]
+    assert row(page, "tiny | 9, 10")[2:] == [
+        "640, 640", "4, 4", "yes", "commands", "**no**", "**failed**"
     ]  # fmt: skip
     assert "- tiny: Twins.Add 3" in page
 

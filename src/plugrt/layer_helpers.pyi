@@ -159,6 +159,7 @@ class LayerHelpers:
     def add_convert_type(self, input: TensorLike, /, *, name: str | None = None) -> Layer:
         """From the type and scale of the input to those of the output, whatever they are: [any shape]
         -> the same. The core's role `cast`; one scale per tensor, rounding half to even, saturating.
+        On a GPU it changes the format of floats in the same pass.
         """
 
     def add_convolution(

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import plugrt
+from plugrt.core.engine.plan import read_plan, write_plan
 
 LAYER_KEYS = {
     "position", "name", "type", "version", "role", "tactic", "kernel", "fused", "inputs",
@@ -28,7 +29,9 @@ def test_keys(described, small_plan):
         "file", "name", "precision", "threads", "api_version", "device", "profiles", "sizes",
         "inputs", "outputs", "layers", "memory", "metadata", "requires",
     }  # fmt: skip
-    assert found["file"] == {"name": str(small_plan), "bytes": small_plan.stat().st_size}
+    assert found["file"] == {
+        "name": str(small_plan), "bytes": small_plan.stat().st_size, "code_bytes": 0
+    }  # fmt: skip
     assert found["profiles"] == {"N": {"minimum": 1, "optimum": 4, "maximum": 4}}
     assert found["inputs"] == [{"name": "image", "type": "float32", "shape": ["N", 16, 8, 8]}]
     assert [port["name"] for port in found["outputs"]] == ["features", "gate/ü"]
@@ -161,3 +164,12 @@ def test_damage_is_one_line(small_plan, tmp_path, refused):
     assert str(damaged) in refused("inspect", damaged)
     damaged.write_bytes(content[: len(content) // 3])
     assert "truncated" in refused("inspect", damaged)
+
+
+def test_machine_code_is_told(small_plan, succeeds, tmp_path):
+    coded = tmp_path / "coded.plan"
+    planned = read_plan(small_plan.read_bytes())
+    coded.write_bytes(write_plan(*planned, {"ab" * 32: bytes(2000), "cd" * 32: bytes(48)}))
+    assert json.loads(succeeds("inspect", coded, "--json"))["file"]["code_bytes"] == 2048
+    assert "machine code" in succeeds("inspect", coded)
+    assert "machine code" not in succeeds("inspect", small_plan)

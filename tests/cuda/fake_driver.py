@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -74,7 +75,12 @@ class FakeDriver:
 
     def __init__(self) -> None:
         self.living: set[tuple[str, int]] = set()
-        self.contexts: list[int] = []
+        self.devices = 1
+        self._current = threading.local()
+        self._primary: dict[int, int] = {}
+        """Contexts by device."""
+        self._owners: dict[tuple[str, int], int] = {}
+        """The context that something was made in."""
         self.captures: dict[int, FakeGraph] = {}
         self.graphs: dict[int, FakeGraph] = {}
         self.dice = random.Random(0)
@@ -94,12 +100,20 @@ class FakeDriver:
             return Anything()
         raise AttributeError(name)
 
+    @property
+    def contexts(self) -> list[int]:
+        """Those of the calling thread, the current one last."""
+        stack: list[int] = self._current.__dict__.setdefault("contexts", [])
+        return stack
+
     # ---- bookkeeping ----------------------------------------------------------------------
 
     def make(self, kind: str, number: int | None = None) -> tuple[int, Handle]:
         assert self.contexts or kind in ("context", "pool"), f"no context for a new {kind}"
         handle = Handle(next(self._numbers) if number is None else number)
         self.living.add((kind, handle))
+        if self.contexts:
+            self._owners[kind, handle] = self.contexts[-1]
         return 0, handle
 
     def alive(self, kind: str, number: int) -> None:
@@ -117,6 +131,8 @@ class FakeDriver:
 
     def put(self, stream: int, work: Callable[[], None]) -> tuple[int]:
         self.alive("stream", stream)
+        if self.contexts and self._owners["stream", int(stream)] != self.contexts[-1]:
+            self.faults.append("a stream of another GPU is used")
         if int(stream) in self.captures:
             self.captures[int(stream)].add(work)
         else:
@@ -163,7 +179,7 @@ class FakeDriver:
         return 0, 13000
 
     def cuDeviceGetCount(self) -> tuple[int, int]:
-        return 0, 1
+        return 0, self.devices
 
     def cuDeviceGet(self, ordinal: int) -> tuple[int, int]:
         return 0, ordinal
@@ -181,11 +197,12 @@ class FakeDriver:
         return 0, 9
 
     def cuDevicePrimaryCtxRetain(self, device: int) -> tuple[int, Handle]:
-        return self.make("context")
+        status, handle = self.make("context")
+        self._primary[int(device)] = handle
+        return status, handle
 
     def cuDevicePrimaryCtxRelease(self, device: int) -> tuple[int]:
-        (number,) = [number for kind, number in list(self.living) if kind == "context"]
-        return self.destroy("context", number)
+        return self.destroy("context", self._primary.pop(int(device)))
 
     def cuCtxPushCurrent(self, context: int) -> tuple[int]:
         self.alive("context", context)

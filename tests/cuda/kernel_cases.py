@@ -18,7 +18,7 @@ from plugrt.builtin_layers.convolution import (
     Convolution,
     candidates_cuda,
     depthwise_cuda,
-    tiles_cuda,
+    tile_choice,
 )
 from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.copy_layers import Reformat
@@ -66,6 +66,7 @@ def pooling_cases() -> Iterator[KernelCase]:
     layers = [
         MaxPooling(kernel=(3, 3), strides=(2, 2), padding=(1, 1, 1, 1)),
         MaxPooling(kernel=(2, 2), strides=(1, 1), padding=(0, 0, 1, 1)),
+        MaxPooling(kernel=(2, 2), strides=(2, 2)),
         MaxPooling(kernel=(5, 5), padding=(2, 2, 2, 2)),
         MaxPooling(kernel=(3, 2), dilations=(2, 1), strides=(2, 3), ceil_mode=True),
         AveragePooling(kernel=(3, 3), strides=(2, 2), padding=(1, 1, 1, 1), ceil_mode=True),
@@ -88,11 +89,6 @@ def pooling_cases() -> Iterator[KernelCase]:
         yield case(
             f"{layer.kernel}-{dtype.value}", layer, [values(2, 64, 11, 13)], record, dtype=dtype,
             form=LAST, epilogue=RESIDUAL, gap=8,
-        )  # fmt: skip
-    for dtype, k in product(FLOATS, (0, 1, 4)):  # threads that compute two windows
-        yield case(
-            f"{layers[k].type}{k}-{dtype.value}-large", layers[k], [values(2, 64, 183, 181)],
-            record, dtype=dtype, form=LAST, epilogue=RESIDUAL if k == 4 else None,
         )  # fmt: skip
     small = np.random.default_rng(2).integers(-128, 128, (2, 32, 9, 9)).astype(np.int8)
     for form in (LINEAR, LAST):
@@ -262,7 +258,7 @@ def convolution_cases() -> Iterator[KernelCase]:
             output_dtype=DataType.FLOAT16, tolerance=3e-3,
         )  # fmt: skip
     for (dtype, tile), (k, (side, step, pad, dilation)) in product(
-        product(FLOATS[1:], tiles_cuda.TILES),
+        product(FLOATS[1:], tile_choice.TILES),
         enumerate(((1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (1, 2, 0, 1), (5, 1, 0, 2))),
     ):
         split = 1 if k % 2 else 2 ** (k // 2 + 1)

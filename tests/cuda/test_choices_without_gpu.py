@@ -132,13 +132,14 @@ def timed(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 CONFIG = BuilderConfig(device="cuda", tune="fast", threads=1)
+THOROUGH = BuilderConfig(device="cuda", tune="full", threads=1)
 
 
 @pytest.mark.parametrize(("other", "wanted"), [(0.5, 0.5), (2.0, 1.0)])
 def test_alternatives_run_by_the_stopwatch_of_the_gpu(
     timed: list[float], other: float, wanted: float
 ) -> None:
-    with plugrt.build(network(Copied(seconds=1.0, other=other)), CONFIG) as engine:
+    with plugrt.build(network(Copied(seconds=1.0, other=other)), THOROUGH) as engine:
         (layer,) = engine.planned.network.layers
         assert isinstance(layer.plugin, Copied)
         assert layer.plugin.seconds == wanted
@@ -146,15 +147,14 @@ def test_alternatives_run_by_the_stopwatch_of_the_gpu(
 
 
 def test_alternatives_that_the_host_would_run_are_not_tried(timed: list[float]) -> None:
-    with plugrt.build(network(OfTheHost(seconds=1.0, other=0.1)), CONFIG) as engine:
+    with plugrt.build(network(OfTheHost(seconds=1.0, other=0.1)), THOROUGH) as engine:
         (layer,) = engine.planned.network.layers
         assert layer.plugin.type == "Test.OfTheHost"
-    assert set(timed) <= {1.0}
+    assert min(timed) >= 0.5  # its own tactics, alone
 
 
 def test_full_tuning_compares_whole_recordings(timed: list[float]) -> None:
-    config = BuilderConfig(device="cuda", tune="full", threads=1)
-    with plugrt.build(network(Copied(), Copied()), config) as engine:
+    with plugrt.build(network(Copied(), Copied()), THOROUGH) as engine:
         assert [layer.plugin.tactic.name for layer in engine.planned.network.layers] == [
             "loops", "loops"
         ]

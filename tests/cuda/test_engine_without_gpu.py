@@ -18,7 +18,7 @@ from plugrt.core.devices.cuda import host_copies, staging
 from plugrt.core.devices.cuda.bench import CudaBench
 from plugrt.core.devices.cuda.context import CudaContext
 from plugrt.core.devices.cuda.endpoints import LARGE
-from plugrt.core.devices.cuda.host_copies import CHUNK
+from plugrt.core.devices.cuda.host_copies import MOST_CHUNK
 from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.core.devices.cuda.shape_places import PATIENCE
@@ -111,7 +111,7 @@ def test_arrays_of_the_host_go_through_one_graph(driver: FakeDriver) -> None:
 
 
 @pytest.mark.parametrize("processors", [1, 2, 64])
-@pytest.mark.parametrize("nbytes", [LARGE - 32, LARGE, CHUNK, 9 * CHUNK + 32])
+@pytest.mark.parametrize("nbytes", [LARGE - 32, LARGE, MOST_CHUNK, 9 * MOST_CHUNK + 32])
 def test_large_arrays_arrive_whole(
     driver: FakeDriver, processors: int, nbytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +130,7 @@ def test_large_arrays_arrive_whole(
 def test_a_chunk_that_fails_is_told(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = 5 * CHUNK // 32
+    rows = 5 * MOST_CHUNK // 32
     with built(Through()) as engine, engine.create_context() as context:
         for name, number in (("cuMemcpyHtoDAsync", 2), ("cuEventSynchronize", 3)):
             calls: list[int] = []
@@ -210,6 +210,35 @@ def test_queued_calls_come_in_order_and_errors_to_their_own(driver: FakeDriver) 
         context.enqueue({"x": numbers()})
 
 
+def test_a_pool_of_two_gpus(driver: FakeDriver) -> None:
+    """Each engine keeps to its own GPU."""
+    driver.devices = 2
+    large = LARGE // 32
+    registry = chain(Through()).registry
+    with built(Through()) as engine:
+        plan = engine.to_bytes()
+    with plugrt.ThroughputPool.load(plan, ["cuda:0", "cuda:1"], registry=registry) as pool:
+        used = {member.load.device for member in pool._members}
+        for rows in (2, large):
+            feeds = [{"x": numbers(rows, k)} for k in range(20)]
+            for feed, found in zip(feeds, pool.map(feeds), strict=True):
+                np.testing.assert_array_equal(found["y"], feed["x"])
+    assert used == {"cuda", "cuda:1"}
+    with (
+        Engine.from_bytes(plan, registry, device="cuda:1") as engine,
+        engine.create_context() as context,
+    ):
+        assert engine.device == "cuda:1"
+        here = on_gpu(numbers())[0]
+        there = on_gpu(numbers(), 1)[0]
+        with pytest.raises(DeviceError, match="lies on GPU 0, the engine runs on 1"):
+            context.execute({"x": here})
+        result = context.execute({"x": there}, "device")["y"]
+        assert isinstance(result, DeviceArray)
+        assert result.ordinal == 1
+        np.testing.assert_array_equal(result.numpy(), numbers())
+
+
 def test_a_layer_that_fails_leaves_the_buffers(driver: FakeDriver) -> None:
     class Choosy(Python):
         """x + 1, if x is not negative."""
@@ -267,9 +296,9 @@ def test_recorded_kernels_for_the_cpu_run_on_the_host_too(driver: FakeDriver) ->
     assert any("layer1: runs on the host" in line for line in engine.report)
 
 
-def on_gpu(array: Any) -> tuple[DeviceArray, DeviceBuffer]:
-    buffer = DeviceBuffer.of(Context.of(0), array)
-    return DeviceArray(buffer.address, array.shape, array.dtype, 0, buffer), buffer
+def on_gpu(array: Any, ordinal: int = 0) -> tuple[DeviceArray, DeviceBuffer]:
+    buffer = DeviceBuffer.of(Context.of(ordinal), array)
+    return DeviceArray(buffer.address, array.shape, array.dtype, ordinal, buffer), buffer
 
 
 def test_arrays_on_the_gpu_are_read_and_written_in_place(driver: FakeDriver) -> None:
@@ -406,6 +435,16 @@ def test_what_has_to_be_compiled_is_timed_in_one_storage(driver: FakeDriver) -> 
     (compiled,) = [c for c in kept if c.tactic.name == "plain"]
     assert compiled.outputs[0].dtype is DataType.FLOAT16
     assert compiled.outputs[0].format is Format.CHANNELS_LAST
+
+
+def test_outputs_may_be_written_as_they_are_wanted(driver: FakeDriver) -> None:
+    half = TensorDesc(DataType.FLOAT16, (1, 8, 4, 4), Format.CHANNELS_LAST)
+    wanted = TensorDesc(DataType.FLOAT32, (1, 8, 4, 4))
+    found = [Candidate((half,), (output,), Tactic("plain")) for output in (half, wanted)]
+    inner, last = chain(Compiled(), Compiled()).layers
+    bench = CudaBench(Registry(), 0, 1)
+    assert bench.worth_timing(inner, found) == found[:1]
+    assert bench.worth_timing(last, found) == found
 
 
 def test_plans_go_from_device_to_device(driver: FakeDriver, tmp_path: Path) -> None:

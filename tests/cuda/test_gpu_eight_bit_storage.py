@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -11,9 +12,10 @@ import pytest
 import plugrt
 from plugrt import BuilderConfig, Engine, Network
 from plugrt.builtin_layers.conversion import Cast
+from plugrt.builtin_layers.pooling.layers import AveragePooling, MaxPooling
 from plugrt.builtin_layers.quantization import Dequantize, Quantize
 from plugrt.core.devices.cuda.standalone import run_on_gpu
-from plugrt.plugins import Array, DataType
+from plugrt.plugins import Array, DataType, Format, Quantization, TensorDesc
 from plugrt.plugins.native import cuda
 
 pytestmark = pytest.mark.cuda
@@ -98,6 +100,22 @@ def test_a_network_with_eight_bit_floats_stays_on_the_gpu(kind: DataType) -> Non
     step = np.maximum(np.abs(np.asarray(wanted)) / 4, 2.0**-9)
     assert (np.abs(found - np.asarray(wanted)) <= step).all()
     assert np.mean(found == np.asarray(wanted)) > 0.99
+
+
+@pytest.mark.parametrize("layout", [Format.LINEAR, Format.CHANNELS_LAST])
+@pytest.mark.parametrize("kernel", [(2, 2), (5, 5)])
+@pytest.mark.parametrize("kind", [MaxPooling, AveragePooling])
+def test_eight_bit_floats_are_pooled(kind: Any, kernel: tuple[int, int], layout: Format) -> None:
+    layer = kind(kernel=kernel, padding=(1, 1, 1, 1))
+    random = np.random.default_rng(4)
+    stored = random.uniform(-400, 400, (2, 64, 9, 7)).astype(ml_dtypes.float8_e4m3fn)
+    scales = [Quantization((0.5,)), Quantization((0.5 if kind is MaxPooling else 0.75,))]
+    source = TensorDesc(DataType.FLOAT8_E4M3FN, stored.shape, layout, quantization=scales[0])
+    (wanted,) = layer.reference([stored.astype(np.float32) * np.float32(0.5)])
+    output = replace(source, shape=wanted.shape, quantization=scales[1])
+    (found,) = run_on_gpu(layer, [stored], inputs=[source], outputs=[output])
+    real = found.astype(np.float32) * np.float32(scales[1].scale[0])
+    np.testing.assert_allclose(real, wanted, rtol=0 if kind is MaxPooling else 2**-4, atol=2e-3)
 
 
 def scaled_network() -> tuple[Network, dict[str, Any]]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ import pytest
 import plugrt
 from plugrt import BuilderConfig, Engine, Network
 from plugrt.core.devices.cuda.memory import DeviceMemory, DeviceMemoryError
+from plugrt.core.devices.cuda.standalone import run_on_gpu
+from plugrt.plugins import PluginError, Stream
 from plugrt.plugins.native import cuda
-from plugrt.plugins.native.cuda import cublaslt, cudnn
+from plugrt.plugins.native.cuda import CudaKernel, cublaslt, cudnn
+from tests.cuda.sample_layers import SOURCE, Scale
 from tests.cuda.test_engine_on_gpu import config, image, on_cpu, residual
 
 pytestmark = pytest.mark.cuda
@@ -116,7 +120,7 @@ except plugrt.DeviceError as error:
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     engine = plugrt.Engine.load(sys.argv[1])
-print(next(one.message for one in told if "device" in str(one.message)))
+print(next(one.message for one in told if "device 'cuda'" in str(one.message)))
 with engine, engine.create_context() as context:
     image, wanted = np.load(sys.argv[2]), np.load(sys.argv[3])
     print(engine.device, np.abs(context.execute({"x": image})["y"] - wanted).max() < 5e-3)
@@ -135,7 +139,7 @@ def test_a_plan_of_this_gpu_where_it_is_hidden(tmp_path: Path) -> None:
     ).splitlines()
     assert "CUDA_VISIBLE_DEVICES" in reason
     assert refusal == f"the device 'cuda' cannot be used: {reason}"
-    assert "for the device 'cuda'" in warning
+    assert warning == f"{refusal}; the plan runs on the CPU"
     assert result == "cpu True"
 
 
@@ -182,6 +186,24 @@ def test_a_plan_with_tactics_that_do_not_exist_still_runs(tmp_path: Path) -> Non
         engine.save(tmp_path / "forged.plan")
     with Engine.load(tmp_path / "forged.plan") as engine, engine.create_context() as context:
         np.testing.assert_allclose(context.execute({"x": image()})["y"], wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize(("layout", "arguments"), [("TT", 2), ("T3q", 2), ("TTqff", 5)])
+def test_a_layout_that_is_not_the_functions_is_refused(layout: str, arguments: int) -> None:
+    """The driver would read parameters behind those that it is given."""
+
+    class Wrong(Scale):
+        type = "Test.WrongLayout"
+
+        def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Stream) -> None:
+            given = {"TT": (), "T3q": ([1, 2, 3],), "TTqff": (4, 2.0, 2.0)}[layout]
+            tensors = (inputs[0], outputs[0])[: arguments - len(given)]
+            kernel = CudaKernel(SOURCE, "scale<float>", layout)
+            stream.launch_grid(kernel, [1], [4], *tensors, *given)
+
+    with pytest.raises(PluginError, match="the function takes 8, 8, 8, 4;"):
+        run_on_gpu(Wrong(), [np.ones(4, np.float32)])
+    np.testing.assert_array_equal(run_on_gpu(Scale(), [np.ones(4, np.float32)])[0], [2, 2, 2, 2])
 
 
 def test_an_ordinal_that_does_not_exist_is_named() -> None:

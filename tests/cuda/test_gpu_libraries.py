@@ -207,10 +207,12 @@ def test_plans_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     seen = builds(monkeypatch)
     case = Case(DataType.FLOAT16)
     name = case.graph.plans()[0]
+    (proposals,) = tmp_path.iterdir()
+    assert case.graph.plans()[0] == name
     case.graph.build(name)
     assert case.run(case.graph.build(name)) < case.tolerance
     assert seen == [name]
-    (path,) = tmp_path.iterdir()
+    (path,) = set(tmp_path.iterdir()) - {proposals}
     path.unlink()
     kernel_cache.write(path.name, b"{}")  # whole, but no plan
     assert case.run(case.graph.build(name)) < case.tolerance
@@ -232,7 +234,7 @@ def test_many_plans_are_built_by_processes(
     for graph, name in requests:
         with suppress(DeviceError):
             graph.build(name)
-    # What failed in a worker is tried again here.
+    # What failed in a worker otherwise than by cuDNN's refusal is tried again here.
     assert len(seen) < len(requests) / 4
 
 

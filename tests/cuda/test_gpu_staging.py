@@ -10,7 +10,7 @@ import pytest
 import plugrt
 from plugrt.core.devices.cuda.endpoints import LARGE
 from plugrt.core.devices.cuda.events import DeviceStream, Event
-from plugrt.core.devices.cuda.host_copies import CHUNK
+from plugrt.core.devices.cuda.host_copies import MOST_CHUNK
 from plugrt.core.devices.cuda.memory import DeviceBuffer, DeviceMemory, pinned_array
 from plugrt.core.devices.cuda.pinned import is_pinned
 from plugrt.core.devices.cuda.staging import Download, upload
@@ -23,7 +23,7 @@ from .sample_layers import Scale
 pytestmark = pytest.mark.cuda
 
 
-@pytest.mark.parametrize("nbytes", [LARGE, CHUNK + 1, 19 * CHUNK])
+@pytest.mark.parametrize("nbytes", [LARGE, MOST_CHUNK + 1, 19 * MOST_CHUNK])
 def test_chunks_arrive_in_both_directions(nbytes: int) -> None:
     context = Context.of(0)
     stream, back = DeviceStream(context), DeviceStream(context)

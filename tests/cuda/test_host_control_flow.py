@@ -1,6 +1,7 @@
 """Control flow on a GPU whose bodies cannot run there: the whole layer runs on the host.
 
-The networks are those of tests/core/test_control_flow.py, on a driver that is played.
+The networks are those of tests/core/test_control_flow.py, on a GPU where there is one, else on a
+driver that is played.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from plugrt import BuilderConfig, DeviceError, Engine, Network, Registry
 from plugrt.core.devices.cuda.context import CudaContext
 from plugrt.core.devices.cuda.graphs import Graph
 from plugrt.plugins import LayerPlugin, Stream, Tactic, TacticRequest
+from plugrt.plugins.native import cuda
 from tests.core.test_control_flow import HostAdd, X, branch, host_add, loop, loop_body, nested
 
 from .fake_driver import FakeDriver
@@ -54,7 +56,9 @@ class Picky(LayerPlugin):
 
 
 @pytest.fixture
-def network(driver: FakeDriver) -> Network:
+def network(request: pytest.FixtureRequest) -> Network:
+    if not cuda.available():
+        request.getfixturevalue("driver")
     registry = Registry(Registry.default())
     for layer in (HostAdd, There, Picky):
         registry.register(layer)

@@ -30,12 +30,26 @@ def fresh_functions() -> Iterator[None]:
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     count: int = request.param
     monkeypatch.setattr(host_copies, "MOST_THREADS", count)
+    monkeypatch.setattr(host_copies, "BYTES_PER_THREAD", 64)
     monkeypatch.setattr(host_copies.os, "sched_getaffinity", lambda pid: set(range(count)))
     return count
 
 
 def numbers(nbytes: int) -> Array:
     return np.random.default_rng(nbytes).integers(0, 256, nbytes).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "chunk", "threads"),
+    [(1, 128 << 10, 1), (600_000, 128 << 10, 2), (4 << 20, 512 << 10, 6), (1 << 30, 1 << 20, 6)],
+)
+def test_large_arrays_get_more_threads_and_larger_chunks(
+    nbytes: int, chunk: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_copies.os, "sched_getaffinity", lambda pid: set(range(64)))
+    assert (host_copies.chunk_for(nbytes), host_copies.threads_for(nbytes)) == (chunk, threads)
+    monkeypatch.setattr(host_copies.os, "sched_getaffinity", lambda pid: {3})
+    assert host_copies.threads_for(nbytes) == 1
 
 
 @pytest.mark.parametrize("nbytes", [1, 4096, 4097, 1_000_003])
@@ -58,7 +72,7 @@ def test_chunks_are_sent_once_and_in_order(
     function = SEND(send)
     address = ctypes.cast(function, ctypes.c_void_p).value
     monkeypatch.setattr(host_copies, "function_address", lambda name: address)
-    monkeypatch.setattr(host_copies, "CHUNK", chunk)
+    monkeypatch.setattr(host_copies, "chunk_for", lambda nbytes: chunk)
     assert host_copies.send_chunks(source, staged, base, STREAM) == 0
     assert sent == [nbytes]
     assert senders == {threading.get_ident()}  # where the GPU's context is current
@@ -77,7 +91,7 @@ def test_nothing_is_sent_behind_a_failure(
     function = SEND(send)
     address = ctypes.cast(function, ctypes.c_void_p).value
     monkeypatch.setattr(host_copies, "function_address", lambda name: address)
-    monkeypatch.setattr(host_copies, "CHUNK", 1000)
+    monkeypatch.setattr(host_copies, "chunk_for", lambda nbytes: 1000)
     assert host_copies.send_chunks(numbers(10_000), np.zeros(10_000, np.uint8), 0, STREAM) == 700
     assert calls == [0, 1000, 2000]
 

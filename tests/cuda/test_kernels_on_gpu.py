@@ -6,16 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from plugrt.plugins.native.cuda import CudaKernel, device_properties
+from plugrt.plugins.native.cuda import CudaKernel
 from tests.cuda.kernel_cases import GROUPS
 from tests.cuda.kernel_harness import kernels_of, run_on_gpu
 
 
 def compile_together(kernels: list[CudaKernel]) -> None:
     """Compile on several processors what would be compiled one by one when launched."""
-    architecture = device_properties(0).architecture
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda kernel: kernel.compile(architecture), dict.fromkeys(kernels)))
+        list(pool.map(lambda kernel: kernel.stored(0), dict.fromkeys(kernels)))
 
 
 pytestmark = pytest.mark.cuda

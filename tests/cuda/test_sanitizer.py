@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.cuda.sanitizer import tools
-from tests.cuda.sanitizer.__main__ import IN_LOOPS, judged, tasks
+from tests.cuda.sanitizer.__main__ import IN_LOOPS, is_lost, judged, tasks
 from tests.cuda.sanitizer.planted import FAULTS
 from tests.cuda.sanitizer.tools import Outcome, findings
 from tests.cuda.sanitizer.workload import compilations
@@ -59,6 +59,16 @@ def test_the_planted_error_counts_by_its_name_alone() -> None:
     named = "========= Invalid __global__ write of size 4 bytes"
     assert judged(Outcome("memcheck", "planted", 66, 1, named), True) is None
     assert judged(Outcome("initcheck", "planted", 66, 1, named), True) is not None
+
+
+def test_only_control_flow_without_a_finding_may_go_unjudged() -> None:
+    crash = "E CUDA_ERROR_ILLEGAL_ADDRESS\n========= ERROR SUMMARY: 0 errors"
+    assert is_lost(Outcome("memcheck", "control-flow", 1, 0, crash))
+    assert not is_lost(Outcome("memcheck", "control-flow", 66, 1, crash))
+    assert not is_lost(Outcome("memcheck", "control-flow", 1, 0, "E AssertionError"))
+    assert not is_lost(Outcome("memcheck", "control-flow", -1, None, crash))
+    assert not is_lost(Outcome("memcheck", "kernels 0 3", 1, 0, crash))
+    assert not is_lost(Outcome("racecheck", "control-flow", 1, 0, crash))
 
 
 def test_every_tool_gets_an_error_to_find() -> None:

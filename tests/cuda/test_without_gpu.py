@@ -101,6 +101,7 @@ def test_streams_of_other_devices_refuse() -> None:
     kernel = cuda.CudaKernel(cuda.CudaSource("", "a.cu"), "f", "")
     for use in (
         lambda: stream.handle,
+        lambda: stream.__cuda_stream__(),
         lambda: stream.address(view),
         lambda: stream.launch_grid(kernel, [1], [1]),
     ):

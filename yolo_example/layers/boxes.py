@@ -33,7 +33,7 @@ from .kernels import kernel
 GREEDY_POWER = 0.6
 """That of the kind greedynms."""
 
-LEAST_CAPACITY, MOST_CAPACITY = 128, 4096
+LEAST_CAPACITY, MOST_CAPACITY = 128, 2048
 """What fits into the shared memory of any GPU."""
 
 

@@ -70,7 +70,7 @@ def add_parser(subparsers: Subparsers, parsers: Sequence[type[ParserPlugin]]) ->
     )
     parser.add_argument(
         "--contexts", type=argument_types.thread_count, metavar="N",
-        help="how many contexts --throughput uses (default: one per processor)",
+        help="how many contexts --throughput uses (default: one per processor, two on a GPU)",
     )
     parser.add_argument(
         "--no-comparison", action="store_true",

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from plugrt.core.engine.plan import read_code
+
 from . import argument_types
 from .command_parser import Subparsers
 from .concrete_shapes import choose_sizes
@@ -48,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     with load_plan(arguments.plan) as engine:
         description = describe_engine(engine, choose_sizes(engine, arguments.shapes))
-    file = {"name": str(arguments.plan), "bytes": arguments.plan.stat().st_size}
+    content = arguments.plan.read_bytes()
+    code = sum(len(piece) for piece in read_code(content).values())
+    file = {"name": str(arguments.plan), "bytes": len(content), "code_bytes": code}
     description = {"file": file, **description, "requires": requirements(arguments.plan)}
     if arguments.json:
         _print_json(description)

@@ -31,6 +31,10 @@ def print_plan(out: TextIO, plan: Description) -> None:
     print_table(out, ("", "size"), _memory_rows(plan["memory"]))
 
 
+def _code(size: int) -> list[list[str]]:
+    return [["machine code", f"{bytes_text(size)}, run where the plan is trusted"]] if size else []
+
+
 def _facts(plan: Description) -> list[list[str]]:
     device = ", ".join(f"{key} {value}" for key, value in plan["device"].items())
     profiles = [
@@ -40,6 +44,7 @@ def _facts(plan: Description) -> list[list[str]]:
     return [
         ["network", plan["name"]],
         ["size", bytes_text(plan["file"]["bytes"])],
+        *_code(plan["file"]["code_bytes"]),
         ["precision", plan["precision"]],
         ["threads", str(plan["threads"])],
         ["profiles", ", ".join(profiles) or "none: any size"],

@@ -20,23 +20,28 @@ IN_LOOPS = ("memcheck", "initcheck")
 """Tools that look into the bodies of conditional graph nodes, as of compute-sanitizer 2025.3."""
 
 ATTEMPTS = 3
-"""The tools lose their way in loops at times: then the process ends in an error of its own, and no
-tool has found anything."""
+"""memcheck and initcheck of compute-sanitizer 2025.3 lose their way in loops: control flow ended in
+CUDA_ERROR_ILLEGAL_ADDRESS in some runs, without a finding, and was clean in others. Without a tool
+it never does, nor under the other two."""
 
 Task = tuple[str, tuple[str, ...], bool]
 """Tool, arguments of the workload, whether the tool shall find something."""
 
 
 def tasks(chosen: Sequence[str], parts: int) -> Iterator[Task]:
-    """The kernels in shares, control flow, and for each tool what proves that it looks."""
+    """The kernels in shares, control flow, and for each tool what proves that it looks; loops
+    last, when there is less to do."""
     for tool in chosen:
         for part in range(parts):
             yield tool, ("kernels", str(part), str(parts)), False
-        yield tool, ("control-flow",), False
-    for tool in chosen:
-        for where in ("direct", "loop") if tool in IN_LOOPS else ("direct",):
-            yield tool, ("planted", where, "wrong"), True
-            yield tool, ("planted", where, "right"), False
+        yield tool, ("engines",), False
+    for where in ("direct", "loop"):
+        for tool in chosen:
+            if where == "loop":
+                yield tool, ("control-flow",), False
+            if where == "direct" or tool in IN_LOOPS:
+                yield tool, ("planted", where, "wrong"), True
+                yield tool, ("planted", where, "right"), False
 
 
 def has_loops(what: Sequence[str]) -> bool:
@@ -61,6 +66,17 @@ def judged(outcome: Outcome, wanted: bool) -> str | None:
     return None if outcome.clean else f"{outcome.findings} findings, status {outcome.status}"
 
 
+def is_lost(outcome: Outcome) -> bool:
+    """Whether a tool could not follow control flow: there is an error, and no finding."""
+    return (
+        "control-flow" in outcome.workload
+        and outcome.tool in IN_LOOPS
+        and outcome.status > 0
+        and outcome.findings == 0
+        and "CUDA_ERROR_ILLEGAL_ADDRESS" in outcome.output
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cuda.sanitizer", description=__doc__)
     parser.add_argument("--tools", default=",".join(TOOLS), help="by commas; default: %(default)s")
@@ -73,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cannot run: {reason or 'compute-sanitizer is not on the PATH'}", file=sys.stderr)
         return 2
     compile_all()
-    wrong = 0
+    wrong = lost = 0
     todo = list(tasks(given.tools.split(","), given.parts))
     loops = threading.Lock()
 
@@ -86,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for _ in range(ATTEMPTS):
                 outcome = tools.run(program, tool, what, given.limit)
                 problem = judged(outcome, wanted)
-                if problem is None or outcome.names_its_error:
+                if problem is None or outcome.findings:
                     break
             return outcome, problem
 
@@ -94,10 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for outcome, problem in pool.map(run, todo):
             print(f"{outcome.tool} {outcome.workload}: {problem or 'as it shall be'} "
                   f"({outcome.seconds:.0f} s)", flush=True)  # fmt: skip
-            if problem:
+            if problem and is_lost(outcome):
+                lost += 1
+                print("  not judged: the tool lost its way, and found nothing", flush=True)
+            elif problem:
                 wrong += 1
                 print(outcome.output[:6000], flush=True)
-    print("clean" if not wrong else f"{wrong} of {len(todo)} runs are not as they shall be")
+    verdict = f"{wrong} of {len(todo)} runs are not as they shall be" if wrong else "clean"
+    print(f"{verdict}; {lost} not judged" if lost else verdict)
     return int(wrong > 0)
 
 

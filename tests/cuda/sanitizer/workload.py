@@ -1,5 +1,5 @@
-"""What runs under a tool: `workload TOOL kernels PART PARTS`, `workload TOOL control-flow` or
-`workload TOOL planted direct|loop right|wrong`.
+"""What runs under a tool: `workload TOOL kernels PART PARTS`, `workload TOOL engines`,
+`workload TOOL control-flow` or `workload TOOL planted direct|loop right|wrong`.
 
 Ends with status 0 when all went well by itself; a tool turns that into one of its own where it
 found something.
@@ -12,17 +12,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from unittest import mock
 
+import numpy as np
 import pytest
 
+import plugrt
+from plugrt import BuilderConfig
 from plugrt.core.devices.cuda import memory
 from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.core.devices.cuda.standalone import GpuLayer
 from plugrt.core.devices.cuda.standalone import run_on_gpu as run_layer_on_gpu
-from plugrt.plugins.native.cuda import CudaKernel
+from plugrt.plugins.native.cuda import CudaKernel, cublaslt, cudnn
 from tests.cuda.kernel_cases import GROUPS
 from tests.cuda.kernel_harness import KernelCase, kernels_of, run_on_gpu
 from tests.cuda.sanitizer.planted import INPUT, Planted
 from tests.cuda.sanitizer.tools import ROOT
+from tests.cuda.test_engine_on_gpu import residual
 
 
 def chosen_cases() -> Iterator[KernelCase]:
@@ -54,6 +58,25 @@ def run_control_flow() -> int:
     return 1
 
 
+def run_engines() -> int:
+    """Whole inferences: staging, an arena that tensors share, and lanes, all by own kernels."""
+    image = np.random.default_rng(1).standard_normal((2, 3, 32, 32), np.float32)
+    done = 0
+    with ExitStack() as patches:
+        for package in (cudnn, cublaslt):
+            for module in (package, package.library):  # type: ignore[attr-defined]
+                patches.enter_context(
+                    mock.patch.object(module, "unavailable_reason", return_value="hidden")
+                )
+        for precision in ("fp32", "fp16", "int8"):
+            config = BuilderConfig(device="cuda", precision=precision, tune="off", threads=1)
+            with plugrt.build(residual(2), config) as engine, engine.create_context() as context:
+                for _ in range(2):
+                    context.execute({"x": image})
+                    done += 1
+    return done
+
+
 def run_planted(tool: str, where: str, which: str) -> int:
     """Run the kernel that has, or has not, the tool's error."""
     layer = Planted(tool=tool, inside=where == "loop", wrong=which == "wrong")
@@ -81,6 +104,8 @@ def main(arguments: Sequence[str]) -> int:
             done = run_kernels(int(rest[0]), int(rest[1]))
         elif what == "control-flow":
             done = run_control_flow()
+        elif what == "engines":
+            done = run_engines()
         else:
             done = run_planted(tool, *rest)
     print(f"ran {done}")
