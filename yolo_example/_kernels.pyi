@@ -1,5 +1,5 @@
-"""The compiled extension, made by build_kernels.py. `lib` holds the functions of the headers
-kernels.h, boxes.h, arrow.h and resizing.h."""
+"""The compiled extension, made by build_kernels.py. `lib` holds the functions of the
+headers that are listed there."""
 
 from typing import Any
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
 from plugrt.plugins.native.cuda import CudaKernel, CudaSource
@@ -18,7 +19,14 @@ def kernel(file: str, function: str, layout: str) -> CudaKernel:
     """The kernel of a file in this package, such as "layers/anchors.cu"; `function` is its name
     with template arguments, `layout` as for `CudaKernel`."""
     text = (_FOLDER / file).read_text(encoding="utf-8")
-    return CudaKernel(CudaSource(text, file, device_headers()), function, layout)
+    headers = {**device_headers(), **_own_headers()}
+    return CudaKernel(CudaSource(text, file, headers), function, layout)
+
+
+@cache
+def _own_headers() -> Mapping[str, str]:
+    paths = sorted(_FOLDER.glob("*/*.cuh"))
+    return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
 def blocks(threads: int) -> tuple[int, int, int]:

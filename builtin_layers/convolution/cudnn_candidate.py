@@ -162,7 +162,7 @@ def graph_of(problem: ConvolutionProblem, variant: Variant) -> cudnn.Convolution
             rename(expression, moved), Input(1, axis=1), variant.residual_first
         )
         operands.append(TensorDesc(_bias_type(problem, variant), problem.bias.sizes))
-    operands += [bare(desc) for desc in _epilogue_operands(problem)]
+    operands += [bare(desc) for desc in problem.epilogue_operands]
     layout = source.format if problem.weights.is_constant else Format.LINEAR
     return cudnn.ConvolutionGraph(
         bare(source), TensorDesc(source.dtype, problem.weights.sizes, layout),
@@ -179,7 +179,7 @@ def pack(weights: Array, dtype: DataType, layout: Format) -> Array:
 
 def _fits(problem: ConvolutionProblem) -> bool:
     source, weights, output = problem.source, problem.weights, problem.output
-    real = (source, weights, output, *_epilogue_operands(problem))
+    real = (source, weights, output, *problem.epilogue_operands)
     if problem.bias is not None:
         real = (*real, problem.bias)
     if any(desc.quantization is not None or desc.dtype not in FLOATS for desc in real):
@@ -280,12 +280,6 @@ def _weights(problem: ConvolutionProblem, given: TensorView, stream: Stream) -> 
         ("cuda weights", given.digest, dtype.value, layout.value),
         lambda: pack(value, dtype, layout),
     )
-
-
-def _epilogue_operands(problem: ConvolutionProblem) -> list[TensorDesc]:
-    count = problem.epilogue.operands
-    given = problem.inputs[len(problem.inputs) - count :] if count else ()
-    return [desc for desc in given if desc is not None]
 
 
 def bare(desc: TensorDesc) -> TensorDesc:

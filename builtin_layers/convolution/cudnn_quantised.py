@@ -26,7 +26,7 @@ from ..kernels_cuda import ACCESS_BYTES
 from ..quantised_arguments import is_float8, is_quantised
 from . import cudnn_candidate
 from .direct_cuda import FLOATS, DirectConvolution, factors_of
-from .problem import Candidate, ConvolutionProblem
+from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:cudnn:8bit:"
 
@@ -80,9 +80,7 @@ class QuantisedConvolution(Candidate):
         if not fits or any(view.offset % ACCESS_BYTES for view in views):
             DirectConvolution(problem).record(stream, inputs, output, workspace)
             return
-        value, dtype = inputs[1].desc.value, problem.weights.dtype
-        if value is None:
-            raise DeviceError("8-bit weights of a convolution must be constant")
+        value, dtype = constant_weights(problem.weights), problem.weights.dtype
         weights = stream.store.pack(
             ("cuda weights", inputs[1].digest, dtype.value, Format.CHANNELS_LAST.value),
             lambda: cudnn_candidate.pack(value, dtype, Format.CHANNELS_LAST),
@@ -92,7 +90,7 @@ class QuantisedConvolution(Candidate):
         plan.execute(
             stream.handle, stream.address(inputs[0]), stream.address(weights),
             stream.address(output),
-            [stream.address(view) for view in (*vectors, *operands[: problem.epilogue.operands])],
+            [stream.address(view) for view in (*vectors, *operands)],
             0 if workspace is None else stream.address(workspace),
         )  # fmt: skip
         stream.keep(plan)
@@ -141,7 +139,7 @@ def form_of(problem: ConvolutionProblem) -> Form | None:
     if bias is not None:
         result = result + Input(2, axis=1)
     real: dict[Input, Expression] = {Input(0): result}
-    operands = _operands(problem)
+    operands = problem.epilogue_operands
     for leaf in inputs_of(expression):
         if leaf.index:
             scale = operands[leaf.index - 1].quantization
@@ -181,7 +179,7 @@ def _fits(problem: ConvolutionProblem) -> bool:
         return False
     if weights.sizes[1] < LEAST_CHANNELS:
         return False
-    others = _operands(problem)
+    others = problem.epilogue_operands
     if any(desc.dtype not in (source.dtype, *FLOATS) for desc in others):
         return False
     return not any(_is_shifted(desc) for desc in (source, output, *others))
@@ -191,12 +189,6 @@ def _is_shifted(desc: TensorDesc) -> bool:
     """Whether 0 is not stored as 0, or scales differ along an axis."""
     kind = desc.quantization
     return kind is not None and (any(kind.zero_point) or kind.axis is not None)
-
-
-def _operands(problem: ConvolutionProblem) -> list[TensorDesc]:
-    count = problem.epilogue.operands
-    given = problem.inputs[len(problem.inputs) - count :] if count else ()
-    return [desc for desc in given if desc is not None]
 
 
 def _packed(vector: bytes, stream: Stream) -> TensorView:

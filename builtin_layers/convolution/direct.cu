@@ -13,8 +13,8 @@ struct WeightStrides {
     long long tap, channel, output;
 };
 
-/* Weights lie `of_weights` apart: taps, channels of a group, outputs. Sums are in A: float, or int for 8 bits,
- * which then stand for (input - zero) * factors[output]. */
+/* Weights lie `of_weights` apart: taps, channels of a group, outputs. Sums are in A: float, or int
+ * for 8-bit integers; where `scaled`, one unit of them stands for factors[output]. */
 template <typename T, typename W, typename A, typename R>
 __global__ void __launch_bounds__(256) convolution_direct(const T *__restrict__ input,
     const W *__restrict__ weights, const float *__restrict__ factors, R *__restrict__ output,

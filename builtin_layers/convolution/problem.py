@@ -59,6 +59,12 @@ class ConvolutionProblem:
         """True when every channel has one filter of its own."""
         return 1 < self.groups == self.source.shape[1] == self.output.shape[1]
 
+    @property
+    def epilogue_operands(self) -> list[TensorDesc]:
+        """What the epilogue reads beside the result, without what is absent."""
+        first = len(self.inputs) - self.epilogue.operands
+        return [desc for desc in self.inputs[first:] if desc is not None]
+
     def has_formats(self, source: Format, output: Format) -> bool:
         """Whether the activations have these formats."""
         return self.source.format is source and self.output.format is output

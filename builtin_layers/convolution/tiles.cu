@@ -6,6 +6,7 @@
  * blocks of a cluster the sum over all pieces: small images have too few tiles to keep a GPU busy.
  * The order of every sum depends on neither the batch nor the place. */
 #include "storage.cuh"
+#include "clusters.cuh"
 #include "dependency.cuh"
 #include "division.cuh"
 #include "epilogue.cuh"
@@ -31,29 +32,6 @@ struct Item {
     int row, column, image, channel, count, y, x;
     bool exists;
 };
-
-__device__ __forceinline__ void cluster_barrier()
-{
-#if __CUDA_ARCH__ >= 900
-    asm volatile("barrier.cluster.arrive.release.aligned;\n"
-                 "barrier.cluster.wait.acquire.aligned;" ::: "memory");
-#endif
-}
-
-/* Four floats at an address of shared memory of block `rank` of the cluster. */
-__device__ __forceinline__ float4 load_from_block(unsigned address, unsigned rank)
-{
-    float4 found = {};
-#if __CUDA_ARCH__ >= 900
-    unsigned there;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(address), "r"(rank));
-    asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
-        : "=f"(found.x), "=f"(found.y), "=f"(found.z), "=f"(found.w)
-        : "r"(there)
-        : "memory");
-#endif
-    return found;
-}
 
 /* Where group `group` of 8 elements of a row begins, in bytes: rows are so permuted that neither
  * copies nor loads of matrices meet in one bank. */

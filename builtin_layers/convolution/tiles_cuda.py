@@ -34,6 +34,9 @@ LAYOUT = "TTTiiii6I2i7i4q4q"
 MOST_TILES = 8
 """Tiles that are offered."""
 
+MOST_POINTS = 1 << 30
+"""The kernel numbers the points of whole tiles in 32 bits."""
+
 
 class TileConvolution(Candidate):
     """The loops of tiles.cu."""
@@ -176,4 +179,5 @@ def _fits(problem: ConvolutionProblem) -> bool:
         and problem.has_formats(Format.CHANNELS_LAST, Format.CHANNELS_LAST)
         and 0 not in (*source.sizes, *weights.sizes)
         and pack_width(1, (source, 0)) == GROUP
+        and Task.of(problem).points <= MOST_POINTS
     )

@@ -41,6 +41,10 @@ FILE = "pooling/pooling.cu"
 LAYOUT = "TTIi3i15I3i3i3i3i3iiff5q5q"
 TWO_LAYOUT = "TTiiii3I3i3i3iff5q5q"
 
+GLOBAL_FILE = "pooling/global_pooling.cu"
+GLOBAL_LAYOUT = "TTiiffqqq"
+ROWS_LAYOUT = "TTiiIffqqqq"
+
 AT_ONCE = ((2, 2), (3, 3))
 """Windows that are read at once."""
 
@@ -52,10 +56,6 @@ SHARED_BYTES = 48 << 10
 
 GLOBAL_LANES = 16
 """Packs of channels that a block computes of whole images."""
-
-GLOBAL_LAYOUT = "TTiiffqqq"
-ROWS_LAYOUT = "TTiiIffqqqq"
-
 
 
 def tactics(layer: Pooling, request: TacticRequest) -> Sequence[Tactic]:
@@ -148,7 +148,7 @@ def _record_global(
     if source.desc.format is Format.LINEAR:
         function = f"global_pooling_rows<{names[0]}, {names[1]}>"
         stream.launch_grid(
-            kernel(FILE, function, ROWS_LAYOUT + fused.layout, fused.header),
+            kernel(GLOBAL_FILE, function, ROWS_LAYOUT + fused.layout, fused.header),
             blocks(images * channels * 32), (THREADS,),
             source, result, points, channels, images * channels, zero, scale,
             *from_strides[:2], *to_strides[:2], *fused.arguments(inputs),
@@ -157,7 +157,7 @@ def _record_global(
     packs = channels // width
     function = f"global_pooling<{names[0]}, {width}, {names[1]}>"
     stream.launch_grid(
-        kernel(FILE, function, GLOBAL_LAYOUT + fused.layout, fused.header),
+        kernel(GLOBAL_FILE, function, GLOBAL_LAYOUT + fused.layout, fused.header),
         (images * -(-packs // GLOBAL_LANES), 1, 1), (THREADS,),
         source, result, points, packs, zero, scale, from_strides[0], from_strides[-1],
         to_strides[0], *fused.arguments(inputs),

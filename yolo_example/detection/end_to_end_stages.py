@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from plugrt import Engine
-from plugrt.plugins import Array, DimLike, PlanError, PlugrtError
+from plugrt.plugins import Array, DimLike, PlanError, PlugrtError, ShapeError
 
 from ..layers.boxes import Boxes
 from ..layers.prepare_pictures import PreparePictures
@@ -163,8 +163,12 @@ def _batches(engine: Engine, batch: DimLike) -> tuple[int, int | None]:
 def _size_of(picture: Any) -> tuple[int, int]:
     if not _is_foreign(picture):
         return size_of(picture)
-    height, width, _ = picture.shape
-    return int(height), int(width)
+    shape = tuple(picture.shape)
+    if len(shape) != 3:
+        raise ShapeError(
+            f"the picture is an array {list(shape)}; give uint8 [height, width, 3], red first"
+        )
+    return int(shape[0]), int(shape[1])
 
 
 def _is_foreign(picture: object) -> bool:

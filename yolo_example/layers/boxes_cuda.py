@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TYPES = (DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16)
 FORMATS = (Format.LINEAR, Format.CHANNELS_LAST)
 
-FILE = "layers/boxes.cu"
+LIST_FILE, KEEP_FILE = "layers/list_candidates.cu", "layers/keep_boxes.cu"
 LIST_THREADS, LIST_BOXES, LIST_ROOM = 256, 64, 128
 THREADS = 512
 MOST_HEADS = 8
@@ -63,7 +63,7 @@ def tactics(layer: Boxes, request: TacticRequest) -> Sequence[Tactic]:
         head.anchor_count * prod(desc.sizes[2:])
         for head, desc in zip(layer.layers, sources, strict=True)
     )
-    fits = len(sources) <= MOST_HEADS and boxes * layer.classes < MOST_CANDIDATES
+    fits = len(sources) <= MOST_HEADS and 0 < boxes * layer.classes < MOST_CANDIDATES
     fits = fits and sources[0].sizes[0] <= MOST_IMAGES
     if not fits or any(_reach(desc) >= MOST_ELEMENTS for desc in sources):
         return ()
@@ -114,13 +114,14 @@ def record(
     )  # fmt: skip
     stored = STORED_TYPES[inputs[0].dtype]
     stream.launch_grid(
-        kernel(FILE, f"list_candidates<{stored}>", f"{VALUES}TT{HEADS}"), (block, images),
+        kernel(LIST_FILE, f"list_candidates<{stored}>", f"{VALUES}TT{HEADS}"), (block, images),
         (LIST_THREADS,), *inputs, *absent, held, lists, list_counts, *heads,
     )  # fmt: skip
     stream.launch_grid(
-        kernel(FILE, f"keep_boxes<{stored}>", f"{VALUES}TTTT{HEADS}iIIff"), (images,), (THREADS,),
-        *inputs, *absent, held, lists, list_counts, boxes, counts, *heads, block, layer.capacity,
-        limit, layer.overlap, layer.power, shared_bytes=layer.capacity * _KEY_BYTES,
+        kernel(KEEP_FILE, f"keep_boxes<{stored}>", f"{VALUES}TTTT{HEADS}iIIff"), (images,),
+        (THREADS,), *inputs, *absent, held, lists, list_counts, boxes, counts, *heads, block,
+        layer.capacity, limit, layer.overlap, layer.power,
+        shared_bytes=layer.capacity * _KEY_BYTES,
     )  # fmt: skip
 
 

@@ -100,7 +100,9 @@ class PreparePictures(LayerPlugin):
         if request.epilogue:
             return ()
         if request.device == "cuda":
-            return (Tactic("cuda", strided_outputs=frozenset({0})),)
+            from ..preparation import prepare_cuda
+
+            return prepare_cuda.tactics(request.inputs[0])
         return (Tactic("native"),)
 
     def enqueue(

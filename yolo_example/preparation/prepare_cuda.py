@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from plugrt.plugins import DataType, Format, Stream, TensorDesc, TensorView
+from plugrt.plugins import DataType, Format, Stream, Tactic, TensorDesc, TensorView
 from plugrt.plugins.native.cuda.expression_source import STORED_TYPES
 
 from ..cuda_kernels import kernel
@@ -28,6 +30,12 @@ def takes(source: TensorDesc, output: TensorDesc) -> bool:
         and output.format in FORMATS
         and source.quantization is output.quantization is None
     )
+
+
+def tactics(source: TensorDesc) -> Sequence[Tactic]:
+    """The kernel's tactic, for as many pictures as it takes."""
+    fits = source.sizes[0] <= MOST_IMAGES
+    return (Tactic("cuda", strided_outputs=frozenset({0})),) if fits else ()
 
 
 def record(

@@ -10,12 +10,14 @@ from pathlib import Path
 _FOLDER = Path(__file__).resolve().parent
 
 NAMES = (
-    "storage.cuh", "expression.cuh", "division.cuh", "dependency.cuh", "matrix_instructions.cuh",
-    "element_place.cuh",
+    "storage.cuh", "element_types.cuh", "expression.cuh", "division.cuh", "dependency.cuh",
+    "matrix_instructions.cuh", "clusters.cuh", "element_place.cuh",
 )
-"""storage.cuh: element types, loads and stores; expression.cuh: the operators of expressions;
-division.cuh: fast division by sizes; dependency.cuh: beginning before another kernel has ended;
-matrix_instructions.cuh: tensor cores; element_place.cuh: which element a thread is for."""
+"""storage.cuh: loads and stores, with element_types.cuh: what is stored, and its conversion;
+expression.cuh: the operators of expressions; division.cuh: fast division by sizes;
+dependency.cuh: beginning before another kernel has ended; matrix_instructions.cuh: tensor cores;
+clusters.cuh: blocks that see each other's shared memory; element_place.cuh: which element a thread
+is for."""
 
 DEPENDENCY = '#include "dependency.cuh"'
 """What a source says whose kernels are launched so."""

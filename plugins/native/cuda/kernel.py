@@ -8,21 +8,17 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
 
 from ...errors import DeviceError, PluginError
 from ...stream import Argument, parse_layout
 from ...tensor import TensorView
-from .architectures import ARCHITECTURES, architecture_name, best_for, number_of
+from .architectures import ARCHITECTURES, architecture_name, best_for
 from .compiler import Compiled, compile_kernel
 from .devices import Context
 from .driver_calls import CudaError, call, explained
+from .early_starts import can_start_early, early_launch, remember_awaiting
 from .packages import driver
 from .parameter_check import check_parameters
-
-OVERLAPPING = 90
-"""The first architecture whose kernels can begin before those ahead have ended."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +151,7 @@ class CudaKernel:
         )
         module = driver()
         if loaded.awaits_predecessors:
-            config = _overlapping(blocks, threads, shared_bytes, stream)
+            config = early_launch(blocks, threads, shared_bytes, stream)
             (error,) = module.cuLaunchKernelEx(
                 config, loaded.handle, ctypes.addressof(pointers), 0
             )
@@ -235,26 +231,6 @@ class CudaKernel:
         return found
 
 
-_AWAITING: set[int] = set()
-
-
-def awaits_predecessors(function: int) -> bool:
-    """Whether a CUfunction, as a number, is a kernel of ours that waits for those ahead of it."""
-    return function in _AWAITING
-
-
-def edges_have_data() -> bool:
-    """Whether cuda-bindings tell how the nodes of a graph wait, which those of CUDA 12 do not:
-    kernels then begin one after the other."""
-    return _have_edge_data(driver())
-
-
-@cache
-def _have_edge_data(module: Any) -> bool:
-    text = module.cuGraphAddNode.__doc__ or ""
-    return "dependencyData" in text.partition("\n")[0]
-
-
 class _Loaded:
     """A kernel in one context."""
 
@@ -265,10 +241,9 @@ class _Loaded:
         self.handle = call("cuModuleGetFunction", self.module, code.symbol.encode(), what=doing)
         check_parameters(self.handle, kernel.parameter_sizes, kernel)
         self._shared = 48 << 10
-        overlaps = kernel.overlaps and edges_have_data()
-        self.awaits_predecessors = overlaps and number_of(architecture) >= OVERLAPPING
+        self.awaits_predecessors = kernel.overlaps and can_start_early(architecture)
         if self.awaits_predecessors:
-            _AWAITING.add(int(self.handle))
+            remember_awaiting(int(self.handle))
 
     def allow_shared(self, nbytes: int, kernel: CudaKernel, context: Context) -> None:
         """Raise the limit of dynamic shared memory where a launch needs it."""
@@ -284,25 +259,6 @@ class _Loaded:
                 f"{context.ordinal} has {limit:,}: use smaller tiles"
             ) from None
         self._shared = nbytes
-
-
-def _overlapping(
-    blocks: Sequence[int], threads: Sequence[int], shared_bytes: int, stream: int
-) -> Any:
-    """A launch that may begin before the kernel ahead of it has ended."""
-    module = driver()
-    attribute = module.CUlaunchAttribute()
-    kinds = module.CUlaunchAttributeID
-    attribute.id = kinds.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
-    attribute.value.programmaticStreamSerializationAllowed = 1
-    config = module.CUlaunchConfig()
-    config.gridDimX, config.gridDimY, config.gridDimZ = blocks
-    config.blockDimX, config.blockDimY, config.blockDimZ = threads
-    config.sharedMemBytes = shared_bytes
-    config.hStream = stream
-    config.attrs = [attribute]
-    config.numAttrs = 1
-    return config
 
 
 def _three(sizes: Sequence[int], what: str, kernel: CudaKernel) -> tuple[int, int, int]:
