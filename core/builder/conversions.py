@@ -52,8 +52,9 @@ class Conversions:
 
     def _at(self, tensor: Tensor, wanted: Place, made: dict[Place, Tensor]) -> Tensor:
         found = tensor
+        desc = replace(tensor.desc, shape=self._concretise(tensor.shape), value=None)
         path = conversion_path(
-            tensor.desc, (tensor.dtype, tensor.format), wanted, self._network.registry,
+            desc, (tensor.dtype, tensor.format), wanted, self._network.registry,
             self._target,
         )  # fmt: skip
         for role, _, target in path:

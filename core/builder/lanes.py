@@ -34,7 +34,7 @@ def choose_lanes(
     network = _identity(planned, timer, concretise)
     keys = {count: f"{network} lanes={count}" for count in range(1, MOST_LANES + 1)}
     if timer.known(keys[1]) is None:
-        _measure(planned, session, timer, threads, sizes, keys)
+        _measure(planned, session, timer, threads, sizes, keys, report)
     times = {
         count: seconds for count, key in keys.items() if (seconds := timer.known(key)) is not None
     }
@@ -51,7 +51,7 @@ def choose_lanes(
 
 def _measure(
     planned: PlannedNetwork, session: DeviceSession, timer: Timer, threads: int,
-    sizes: Mapping[str, int], keys: Mapping[int, str],
+    sizes: Mapping[str, int], keys: Mapping[int, str], report: Callable[[str], None],
 ) -> None:  # fmt: skip
     """Time the network on one lane, and on as many more as it can use."""
     if not timer.measures:
@@ -72,7 +72,9 @@ def _measure(
         for _ in range(ROUNDS):
             for count, run in runs.items():
                 samples[count].append(run())
-    except PlugrtError:  # as for want of memory; the rules are left
+    except PlugrtError as error:  # as for want of memory
+        text = f"is not timed as a whole, so rules choose its lanes: {error}"
+        report(Note(planned.network.name, "lanes", text))
         return
     for count, found in samples.items():
         timer.remember(keys[count], median(found))
@@ -80,11 +82,14 @@ def _measure(
 
 
 def _identity(planned: PlannedNetwork, timer: Timer, concretise: Concretise) -> str:
-    """What the network's layers are, each as the timer knows it."""
+    """What the network's layers are, each as the timer knows it, and which of them read which."""
     network = planned.network
-    layers = [
-        timer.key(layer.plugin, chosen_candidate(layer, concretise), layer.epilogue)
-        for layer in network.layers
-    ]
+    numbers = {layer: number for number, layer in enumerate(network.layers)}
+    layers = []
+    for layer in network.layers:
+        read = [t.producer for t in layer.present_inputs if not t.is_constant]
+        sources = [-1 if producer is None else numbers[producer] for producer in read]
+        key = timer.key(layer.plugin, chosen_candidate(layer, concretise), layer.epilogue)
+        layers.append(f"{key} of {sources}")
     digest = hashlib.blake2b("\n".join(layers).encode(), digest_size=16).hexdigest()
     return f"network {network.name} of {len(layers)} layers {digest}"

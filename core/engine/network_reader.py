@@ -29,6 +29,7 @@ from .tensor_codec import check_storage, decode_quantization, decode_tensor
 from .tuning_codec import decode_tuning
 
 MOST_LANES = 64
+"""More than any device has a use for: a plan with more is damaged."""
 
 _FORMATS = tuple(member.value for member in Format)
 

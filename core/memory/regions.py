@@ -68,6 +68,10 @@ def _are_interleaved(first: Region, second: Region) -> bool:
 
 
 def _extents(desc: TensorDesc) -> dict[int, int]:
-    """How many elements lie one stride apart, for every stride."""
-    pairs = zip(desc.element_strides, desc.sizes, strict=True)
-    return {stride: size for stride, size in pairs if size > 1}
+    """How many elements lie one stride apart, for every stride. Axes of one stride, as of sliding
+    windows, count as one; those of stride 0 reach nothing further."""
+    found: dict[int, int] = {}
+    for stride, size in zip(desc.element_strides, desc.sizes, strict=True):
+        if stride and size > 1:
+            found[stride] = found.get(stride, 1) + size - 1
+    return found

@@ -73,11 +73,11 @@ class Dispatcher:
             member.running += 1
             member.load.running += 1
             self._free -= 1
+            member.calls.put(call)  # within the gate: what ends the workers comes behind it
         self._room.put(None)
-        member.calls.put(call)
 
     def work(self, member: PooledContext) -> None:
-        """Run a member's calls until `end`; each of its workers does this."""
+        """Run a member's calls until None comes; each of its workers does this."""
         while (call := member.calls.get()) is not None:
             following: PoolCall | None = call
             while following is not None:
@@ -104,21 +104,30 @@ class Dispatcher:
             member.capacity = 0
             if any(other.capacity for other in self._members):
                 return
-            self._refusal = self._refusal or DeviceError(
+            refusal = self._refusal = self._refusal or DeviceError(
                 "no device of the throughput pool can be used any more; see the first error, and "
                 "start the process anew"
             )
-            self._drop(self._refusal)
-            self._room.put(None)
+            dropped = self._taken_out()
+        self._room.put(None)
+        _drop(dropped, refusal)
 
     def refuse(self, error: PlugrtError, *, cancel: bool) -> None:
         """Take no more calls; those that wait are run, or cancelled."""
         with self._gate:
             self._refusal = error
-            if cancel:
-                self._drop(None)
+            dropped = self._taken_out() if cancel else []
         self._room.put(None)
+        _drop(dropped, None)
 
-    def _drop(self, error: BaseException | None) -> None:
-        while self._waiting:
-            self._waiting.popleft().drop(error)
+    def _taken_out(self) -> list[PoolCall]:
+        """The calls that wait, which no longer do."""
+        found = list(self._waiting)
+        self._waiting.clear()
+        return found
+
+
+def _drop(calls: Sequence[PoolCall], error: BaseException | None) -> None:
+    """Outside the gate, as futures' callbacks may give the pool more calls."""
+    for call in calls:
+        call.drop(error)

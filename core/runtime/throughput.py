@@ -92,20 +92,21 @@ class ThroughputPool:
     def load(
         cls, plan: Union[str, os.PathLike[str], bytes], devices: Sequence[str],  # noqa: UP007
         contexts: int | None = None, threads: int = 1, *, registry: Registry | None = None,
-        queue_size: int | None = None,
+        queue_size: int | None = None, trusted: bool = False,
     ) -> ThroughputPool:  # fmt: skip
         """A pool of engines of its own, one from the same plan for each device, such as
-        ["cuda:0", "cuda:1"]; `close` closes them too.
+        ["cuda:0", "cuda:1"]; `close` closes them too. `trusted` is `Engine.load`'s.
 
         Raises what `Engine.load` raises, DeviceError for a device that cannot be used.
         """
         engines: list[Engine] = []
         try:
             for device in devices:
+                options: Any = {"device": device, "trusted": trusted}
                 if isinstance(plan, bytes):
-                    engines.append(Engine.from_bytes(plan, registry, device=device))
+                    engines.append(Engine.from_bytes(plan, registry, **options))
                 else:
-                    engines.append(Engine.load(plan, registry, device=device))
+                    engines.append(Engine.load(plan, registry, **options))
             pool = cls(engines, contexts, threads, queue_size=queue_size)
         except BaseException:
             for engine in engines:

@@ -178,7 +178,8 @@ class LayerHelpers:
         """Convolution over 1 to 3 spatial dimensions (cross-correlation, as everywhere).
 
         input [N, C, spatial...], weights [M, C / groups, kernel...], bias [M] (optional) ->
-        [N, M, spatial...]. float32, or 8-bit activations with int8 weights and float32 bias.
+        [N, M, spatial...]. Floats of 16 and 32 bits, or 8-bit integers with int8 weights; on GPUs
+        float8_e4m3fn as well.
         ONNX Conv, Caffe Convolution, Darknet convolutional. Raises ShapeError where channels,
         groups or window do not fit.
 

@@ -31,9 +31,14 @@ class CallQueue:
     ) -> None:  # fmt: skip
         if future.set_running_or_notify_cancel():
             try:
-                self._finisher.submit(self._finish, future, finish, begin())
+                begun = begin()
             except BaseException as error:  # it belongs to whoever asks for the result
                 future.set_exception(error)
+                return
+            try:
+                self._finisher.submit(self._finish, future, finish, begun)
+            except RuntimeError:  # the interpreter ends; what was begun is ended nevertheless
+                self._finish(future, finish, begun)
 
     @staticmethod
     def _finish(

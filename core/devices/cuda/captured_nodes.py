@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....plugins.native.cuda.driver_calls import call
-from ....plugins.native.cuda.kernel import edges_have_data
+from ....plugins.native.cuda.early_starts import edges_have_data
 from ....plugins.native.cuda.packages import driver
 from .events import DeviceStream
 

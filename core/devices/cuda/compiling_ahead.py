@@ -12,8 +12,8 @@ from .compiling import compile_all
 
 
 def compile_ahead(planned: PlannedNetwork, plan: MemoryPlan, ordinal: int) -> None:
-    """Put what the layers outside bodies need into the disk cache of kernels, by as many processes
-    as it is worth. What fails is told when its layer is recorded."""
+    """Put what the layers outside bodies need into the disk cache of kernels, by as many threads
+    and processes as it is worth. What fails is told when its layer is recorded."""
     target = Target("cuda", ordinal)
     wanted: list[Any] = []
     for layer in planned.network.layers:

@@ -85,8 +85,9 @@ class CudaContext(ExecutionContext):
     def synchronize(self) -> None:
         """Wait for all calls whose results stay on the GPU. Raises DeviceError naming a layer
         that failed."""
+        running, self._running = self._running, []  # another thread's next call is not done yet
         self._stream.synchronize()
-        self._running.clear()
+        running.clear()
         self._faults.check()
 
     # ---- recordings -----------------------------------------------------------------------
@@ -125,15 +126,7 @@ class CudaContext(ExecutionContext):
     def _make(self, shapes: ShapePlaces, mode: str = "") -> tuple[CudaRecorder, ShapeRecording]:
         recorder = CudaRecorder(self._weights, self._stream, self._faults, shapes, mode)
         recording = ShapeRecording(self._planned, shapes.sizes, recorder, self.threads)
-        if self._memory is None or recording.plan.arena_size > self._memory.nbytes:
-            self._stream.synchronize()
-            self._memory = None
-            given = ", ".join(map(str, shapes.inputs))
-            self._memory = DeviceBuffer(
-                self._context, recording.plan.arena_size, f"the activations of {given}"
-            )
-            for other in self._shapes.values():
-                other.forget_graphs()  # of the former arena
+        self._arena_for(recording, shapes.inputs)
         compile_ahead(self._planned, recording.plan, self._context.ordinal)
         return recorder, recording
 
@@ -143,6 +136,19 @@ class CudaContext(ExecutionContext):
             _, found = self._make(shapes, mode)
             shapes.recordings[mode] = found
         return found
+
+    def _arena_for(self, recording: ShapeRecording, inputs: Sequence[TensorDesc]) -> int:
+        """The address of an arena that is large enough. Raises DeviceMemoryError; later calls at
+        sizes that fit go on working."""
+        size = recording.plan.arena_size
+        if self._memory is None or size > self._memory.nbytes:
+            self._stream.synchronize()
+            self._memory = None
+            for other in self._shapes.values():
+                other.forget_graphs()  # of the former arena
+            given = ", ".join(map(str, inputs))
+            self._memory = DeviceBuffer(self._context, size, f"the activations of {given}")
+        return self._memory.address
 
     # ---- a call ---------------------------------------------------------------------------
 
@@ -198,9 +204,9 @@ class CudaContext(ExecutionContext):
                 if outputs == ON_DEVICE:
                     self._leave(call, shapes, feeds)
         except BaseException:
+            with suppress(DeviceError):  # what was put on the streams uses this call's arrays
+                self._transfers.synchronize()
             if turn is not None:
-                with suppress(DeviceError):
-                    self._transfers.synchronize()
                 turn.leave()
             raise
         return call
@@ -233,7 +239,7 @@ class CudaContext(ExecutionContext):
             ]
             for endpoints, items in ((places.inputs, feeds), (places.outputs, call.targets))
         )
-        arena = 0 if self._memory is None else self._memory.address
+        arena = self._arena_for(recording, [endpoint.desc for endpoint in places.inputs])
         sizes = recording.run(arena, sources, results, times)
         graph = only_graph(recording) if times is None else None
         if graph is not None:
@@ -266,6 +272,10 @@ class CudaContext(ExecutionContext):
             return dict(cast("Mapping[str, Any]", call.outputs))
         try:
             return self._take(call, turn)
+        except BaseException:
+            with suppress(DeviceError):  # the next call must not meet this one's copies
+                turn.done.synchronize()
+            raise
         finally:
             turn.leave()
 

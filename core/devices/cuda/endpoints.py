@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -27,12 +26,21 @@ LARGE = 256 << 10
 graph does, in chunks, and an array that its owner has pinned is not copied twice."""
 
 
-@dataclass
 class ResultMemory:
-    """Where a result lies that its caller keeps, and the mark that says that it is written."""
+    """Where a result lies that its caller keeps. Its memory is given back behind what writes and
+    reads it, on whatever stream."""
 
-    buffer: DeviceBuffer
-    ready: Event
+    def __init__(self, context: Context, nbytes: int) -> None:
+        self.buffer = DeviceBuffer(context, nbytes, "a result")
+        self.ready = Event(context)
+        """Says that it is written."""
+        self.readers: list[Event] = []
+        """Behind what its former holders have asked for."""
+        # Found now: a finaliser must not wait for the lock that finding it takes.
+        service = DeviceStream.service(context)
+        weakref.finalize(
+            self, _await_users, service, context, self.buffer, self.ready, self.readers
+        ).atexit = False
 
     @property
     def address(self) -> int:
@@ -49,8 +57,7 @@ class Endpoint:
         self.nbytes = desc.nbytes
         self.is_large = self.nbytes >= LARGE
         self._context = context
-        self._spare: list[tuple[ResultMemory, list[Event]]] = []
-        """With marks behind what their last holders have asked for."""
+        self._spare: list[ResultMemory] = []
 
     @cached_property
     def device(self) -> DeviceBuffer:
@@ -121,10 +128,9 @@ class Endpoint:
         """Memory for a result that its caller keeps; work on `stream` may write to it once
         earlier readers are done."""
         if not self._spare:
-            buffer = DeviceBuffer(self._context, max(self.nbytes, 1), "a result")
-            return ResultMemory(buffer, Event(self._context))
-        memory, marks = self._spare.pop()
-        for mark in marks:
+            return ResultMemory(self._context, max(self.nbytes, 1))
+        memory = self._spare.pop()
+        for mark in memory.readers:
             stream.wait_for(mark)
         return memory
 
@@ -132,6 +138,7 @@ class Endpoint:
         """The array of what the work on `stream` writes; its memory comes back when nobody holds
         it any more."""
         memory.ready.record(stream)
+        memory.readers.clear()  # the stream has waited for them
         array = DeviceArray(
             memory.address, self.desc.sizes, self.desc.dtype.numpy, self._context.ordinal,
             (memory, owner), memory.ready,
@@ -144,15 +151,22 @@ class Endpoint:
 
 
 def _put_back(
-    spare: list[tuple[ResultMemory, list[Event]]], memory: ResultMemory, readers: set[int],
-    context: Context,
-) -> None:  # fmt: skip
-    if len(spare) >= MOST_SPARE:
-        return
-    marks = []
+    spare: list[ResultMemory], memory: ResultMemory, readers: set[int], context: Context
+) -> None:
     for reader in readers:
         with suppress(DeviceError), context.current():  # of a stream that is gone
             mark = Event(context)
             call("cuEventRecord", mark.cuda, driver().CUstream(reader))
-            marks.append(mark)
-    spare.append((memory, marks))
+            memory.readers.append(mark)
+    if len(spare) < MOST_SPARE:
+        spare.append(memory)
+
+
+def _await_users(
+    service: DeviceStream, context: Context, buffer: DeviceBuffer, ready: Event,
+    readers: list[Event],
+) -> None:  # fmt: skip
+    """Let the stream that `buffer` is given back on, when this returns, wait for its users."""
+    for mark in (ready, *readers):
+        with suppress(DeviceError), context.current():  # after a fatal error nothing can be done
+            service.wait_for(mark)

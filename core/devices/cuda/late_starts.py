@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....plugins.native.cuda.driver_calls import call
-from ....plugins.native.cuda.kernel import awaits_predecessors, edges_have_data
+from ....plugins.native.cuda.early_starts import awaits_predecessors, edges_have_data
 from ....plugins.native.cuda.packages import driver
 
 

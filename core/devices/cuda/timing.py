@@ -40,16 +40,17 @@ class Stopwatch:
     are worth while. With `cold` the second-level cache is overwritten before each run, then what
     `near` names (address, bytes) is read, and the time of both taken away: so weights of a large
     network come from memory, and activations from the cache. Recordings with host callbacks are
-    timed whole.
+    timed whole. `owner` is kept alive: what has the memory at those addresses.
     """
 
     _warm_until = 0.0
 
     def __init__(
         self, recording: CudaRecording, cold: bool = False, gradual: bool = False,
-        near: Sequence[tuple[int, int]] = (),
+        near: Sequence[tuple[int, int]] = (), owner: object = None,
     ) -> None:  # fmt: skip
         self._recording = recording
+        self._owner = owner
         self._events = [Event(recording.context, timing=True) for _ in range(2)]
         self._wiper: DeviceBuffer | None = None
         if cold:

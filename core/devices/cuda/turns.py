@@ -63,7 +63,11 @@ class Turns:
         if found is None:
             found = min(self._turns, key=lambda turn: turn.taken)
             found.busy.acquire()
-            found.wait()
+            try:
+                found.wait()
+            except BaseException:
+                found.leave()
+                raise
         self._calls += 1
         found.taken = self._calls
         return found

@@ -61,8 +61,8 @@ class WholeNetwork:
         return self.arrangement.count
 
     def stopwatch(self) -> Stopwatch:
-        """What times it."""
-        return Stopwatch(self.recording)
+        """What times it, and keeps its memory."""
+        return Stopwatch(self.recording, owner=self)
 
 
 class _Recorder(CudaRecorder):
