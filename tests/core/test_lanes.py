@@ -104,6 +104,15 @@ def test_ranges_of_one_axis_do_not_overlap(data: Any, order: Format) -> None:
     assert one.overlaps(Region.of(BUFFER, 640, whole.desc)) == (cut > 0)
 
 
+def test_windows_that_slide_reach_as_far_as_they_do() -> None:
+    """Axes may have a stride in common, or one of 0."""
+    windows = TensorDesc(DataType.FLOAT32, (2, 2, 2), strides=(1, 1, 0))
+    behind = TensorDesc(DataType.FLOAT32, (1, 2, 2), strides=(4, 6, 6))
+    one = Region.of(BUFFER, 16, windows)
+    assert one.overlaps(Region.of(BUFFER, 0, behind))
+    assert Region.of(BUFFER, 0, behind).overlaps(one)
+
+
 def test_other_buffers_do_not_overlap() -> None:
     assert not Region(BUFFER, 0, 8).overlaps(Region(("output", 0), 0, 8))
     assert not Region(BUFFER, 0, 8).overlaps(Region(BUFFER, 8, 16))

@@ -105,6 +105,31 @@ def test_an_idle_engine_takes_what_waits(engines: list[Engine]) -> None:
         assert float(first.result(20)["y"][0]) == slow
 
 
+def test_callbacks_of_cancelled_calls_may_ask_the_pool(engines: list[Engine]) -> None:
+    Marked.gate.clear()
+    refused: list[PlugrtError] = []
+    pool = ThroughputPool(engines[0], contexts=1, queue_size=2)
+    running = pool.submit(call(1))
+    waiting = [pool.submit(call(k)) for k in (2, 3)]
+
+    def again(_: object) -> None:
+        with pytest.raises(PlugrtError, match="pool is closed") as caught:
+            pool.submit(call(4))
+        refused.append(caught.value)
+
+    waiting[0].add_done_callback(again)
+    closer = threading.Thread(target=pool.close, kwargs={"cancel": True}, daemon=True)
+    closer.start()
+    end = time.monotonic() + 20
+    while not refused and time.monotonic() < end:
+        time.sleep(1e-3)
+    assert refused
+    Marked.gate.set()
+    closer.join(20)
+    assert running.result(20)["y"][0] == 101
+    assert all(future.cancelled() for future in waiting)
+
+
 def test_errors_name_the_device(engines: list[Engine]) -> None:
     with ThroughputPool(engines, contexts=1) as pool:
         with pytest.raises(DeviceError, match="on device 'cpu': layer 'marked' failed"):

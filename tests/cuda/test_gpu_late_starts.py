@@ -13,7 +13,7 @@ from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.plugins import DataType, TensorDesc, TensorView
 from plugrt.plugins.native.cuda import Context, CudaKernel, CudaSource
 from plugrt.plugins.native.cuda.driver_calls import call
-from plugrt.plugins.native.cuda.kernel import _overlapping
+from plugrt.plugins.native.cuda.early_starts import early_launch
 from plugrt.plugins.native.cuda.packages import driver
 
 pytestmark = pytest.mark.cuda
@@ -62,7 +62,7 @@ def test_a_kernel_of_others_waits_for_one_that_lets_it_begin() -> None:
         stream.begin_layer("hasty")
         values = [ctypes.c_uint64(a) for a in (stream.address(between), result.address)]
         pointers = (ctypes.c_void_p * 2)(*map(ctypes.addressof, values))
-        config = _overlapping((1, 1, 1), (COUNT, 1, 1), 0, stream.handle)
+        config = early_launch((1, 1, 1), (COUNT, 1, 1), 0, stream.handle)
         (error,) = driver().cuLaunchKernelEx(config, hasty, ctypes.addressof(pointers), 0)
         assert not int(error)
 

@@ -184,7 +184,7 @@ from plugrt.plugins import LayerPlugin, attribute
 from plugrt.plugins.native.cuda import CudaKernel, CudaSource
 
 SOURCE = CudaSource('extern "C" __global__ void poke(float *y, const float *x, int bad) '
-                    '{ y[x[0] < 0 ? (1ll << 44) * bad : 0] = x[0]; }')
+                    '{ y[x[0] < 0 ? (1ll << 44) * bad : 0] = x[0]; }', "poke.cu")
 POKE = CudaKernel(SOURCE, "poke", "TTi")
 
 class Poke(LayerPlugin):

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from plugrt.plugins.native.cuda import CudaKernel
+from plugrt.plugins.native.cuda.early_starts import early_launch
 from plugrt.plugins.native.cuda.headers import DEPENDENCY
-from plugrt.plugins.native.cuda.kernel import _overlapping
 from tests.cuda.kernel_cases import GROUPS
 from tests.cuda.kernel_harness import kernels_of
 
@@ -49,7 +49,7 @@ def test_what_others_write_is_not_read_as_constant(sources: dict[str, CudaKernel
 
 def test_the_launch_says_so() -> None:
     pytest.importorskip("cuda.bindings")
-    config = _overlapping((2, 3, 4), (32, 2, 1), 1024, 0)
+    config = early_launch((2, 3, 4), (32, 2, 1), 1024, 0)
     assert (config.gridDimX, config.gridDimY, config.gridDimZ) == (2, 3, 4)
     assert (config.blockDimX, config.blockDimY, config.sharedMemBytes) == (32, 2, 1024)
     (attribute,) = config.attrs

@@ -98,7 +98,7 @@ def test_what_a_gpu_lacks_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     "other",
     [problem(20, 64, 7), problem(64, 64, 7, dtype=DataType.FLOAT32),
-     problem(64, 64, 7, form=Format.LINEAR)],
+     problem(64, 64, 7, form=Format.LINEAR), problem(8, 8, 1 << 10, batch=1 << 11)],
 )  # fmt: skip
 def test_problems_that_the_kernel_does_not_take(other: ConvolutionProblem) -> None:
     assert names(other) == []

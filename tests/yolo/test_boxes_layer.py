@@ -23,7 +23,7 @@ from yolo_example.layers import GaussianYolo, Region, Yolo
 from yolo_example.layers.boxes import Boxes
 from yolo_example.layers.head_descriptions import describe_head, described_head, unsupported
 from yolo_example.layers.prepare_pictures import PreparePictures
-from yolo_example.preparation import Preparation, prepare
+from yolo_example.preparation import Preparation, prepare, prepare_cuda
 
 YOLO = Yolo(classes=2, anchors=(100, 130, 160, 300))
 
@@ -130,6 +130,13 @@ def test_formats_on_a_gpu() -> None:
 
 
 # ---- pictures -----------------------------------------------------------------------------
+
+
+def test_a_gpu_prepares_as_many_pictures_as_a_grid_counts() -> None:
+    def offered(images: int) -> int:
+        return len(prepare_cuda.tactics(TensorDesc(DataType.UINT8, (images, 8, 8, 3))))
+
+    assert (offered(65535), offered(65536)) == (1, 0)
 
 
 @pytest.mark.parametrize("kind", Preparation)

@@ -193,6 +193,8 @@ def test_arrays_of_other_libraries_are_taken_as_they_are(whole: Engine) -> None:
     expected = detector.detect_many(pictures)
     assert detector.detect_many(map(Foreign, pictures)) == expected
     assert detector.detect_many([pictures[0], Foreign(pictures[1])]) == expected
+    with pytest.raises(plugrt.ShapeError, match=r"array \[256, 448\]; give uint8"):
+        detector.detect(Foreign(pictures[0][..., 0]))
 
 
 # ---- what cannot be asked -----------------------------------------------------------------
