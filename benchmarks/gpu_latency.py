@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,14 @@ import plugrt
 from benchmarks.cells import Cell
 from benchmarks.engine_process import OURS, EngineError
 from benchmarks.gpu_cells import EXACT, GpuProcess, gpu_cells, gpu_plan
+from benchmarks.latency_row import latency_row, summary
 from benchmarks.machine import describe_gpu
 from benchmarks.nets import NETS
 from benchmarks.nets.narrow import narrow
 from benchmarks.nets.to_plugrt import to_plugrt
-from benchmarks.outputs import relative_error
 from benchmarks.prepared import PreparedFiles
 from benchmarks.results_file import ResultsFile, starts_anew
-from benchmarks.rounds import Effort, alternate, peer_by_ours
+from benchmarks.rounds import Effort, alternate
 
 REFERENCE = "torch_eager"
 
@@ -89,15 +88,7 @@ class Turns:
         turns = alternate(ours, peers, effort)
         with np.load(self._expected) as found:
             expected = [found[name] for name in found.files]
-        return {
-            **self.cell.as_dict(),
-            "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
-            "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in turns.items()},
-            "rounds": {kind: len(times) for kind, times in turns.items()},
-            "peer_by_ours": {k: r.as_dict() for k, r in peer_by_ours(turns, OURS).items()},
-            "relative_error": {c.kind: relative_error(c, expected) for c in self._ready},
-            "failed": self._failed,
-        }
+        return latency_row(self.cell, turns, self._ready, expected, self._failed)
 
     def close(self) -> None:
         """End all processes."""
@@ -125,7 +116,8 @@ def measure_together(
         for turns in started:
             row = {**turns.measure(effort), **built[turns.cell]}
             results.put(row)
-            print(f"{turns.cell.name}: {_summary(row)}", flush=True)
+            more = f"errors {row['relative_error']}{row['failed'] or ''}"
+            print(f"{turns.cell.name}: {summary(row)}; {more}", flush=True)
             turns.close()
     finally:
         for turns in started:
@@ -176,23 +168,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true",
                         help="leave out cells that the file of --json has already")  # fmt: skip
     parser.add_argument("--tune", default="fast", choices=("off", "fast", "full"))
-    parser.add_argument(
-        "--tune-time",
-        type=float,
-        metavar="S",
-        help="tune each plan for so long at most (default: as long as it takes)",
-    )
+    parser.add_argument("--tune-time", type=float, metavar="S",
+                        help="tune each plan for so long at most (default: as long as it takes)")
     parser.add_argument("--json", type=Path, help="write the results here, cell by cell")
     return parser.parse_args()
-
-
-def _summary(row: dict[str, Any]) -> str:
-    best, found = min(row["peer_by_ours"].items(), key=lambda item: float(item[1]["value"]))
-    times = ", ".join(f"{kind} {ms:.3f}" for kind, ms in row["median_ms"].items())
-    return (
-        f"{times} ms; {best} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]; "
-        f"errors {row['relative_error']}{row['failed'] or ''}"
-    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,12 @@ import numpy as np
 
 from benchmarks.cells import Cell, all_cells, select
 from benchmarks.engine_process import OURS, EngineError, EngineProcess, installed, ready_plan
+from benchmarks.latency_row import latency_row, summary
 from benchmarks.machine import describe
 from benchmarks.nets import NETS
-from benchmarks.outputs import relative_error
 from benchmarks.prepared import PreparedFiles
 from benchmarks.results_file import ResultsFile, starts_anew
-from benchmarks.rounds import Effort, alternate, peer_by_ours
+from benchmarks.rounds import Effort, alternate
 
 COMPILED = "torch_compile"
 
@@ -39,15 +38,7 @@ def measure(cell: Cell, effort: Effort, tune_time: float | None = None) -> dict[
     with _started(cell, [OURS, *installed(cell.peers)]) as (contestants, failed):
         ours, *peers = contestants
         turns = alternate(ours, peers, effort)
-        return {
-            **cell.as_dict(),
-            "measured": datetime.now(timezone.utc).isoformat(timespec="minutes"),
-            "median_ms": {k: round(float(np.median(t)) * 1e3, 4) for k, t in turns.items()},
-            "rounds": {kind: len(times) for kind, times in turns.items()},
-            "peer_by_ours": {k: r.as_dict() for k, r in peer_by_ours(turns, OURS).items()},
-            "relative_error": {c.kind: relative_error(c, expected) for c in contestants},
-            "failed": failed,
-        }
+        return latency_row(cell, turns, contestants, expected, failed)
 
 
 @contextmanager
@@ -130,7 +121,7 @@ def main() -> int:
             else:
                 row = measure(cell, effort, options.tune_time)
                 results.put(row)
-                told = _summary(row)
+                told = summary(row)
         except EngineError as failure:
             failed += 1
             told = str(failure)
@@ -161,15 +152,6 @@ def _options() -> argparse.Namespace:
                         help="tune each plan for so long at most (default: as long as it takes)")
     parser.add_argument("--json", type=Path, help="write the results here, cell by cell")
     return parser.parse_args()
-
-
-def _summary(row: dict[str, Any]) -> str:
-    best, found = min(row["peer_by_ours"].items(), key=lambda item: float(item[1]["value"]))
-    times = ", ".join(f"{kind} {ms:.3f}" for kind, ms in row["median_ms"].items())
-    return (
-        f"{times} ms; {best} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] in "
-        f"{row['rounds'][best]} rounds"
-    )
 
 
 if __name__ == "__main__":

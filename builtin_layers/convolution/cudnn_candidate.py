@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,22 +66,30 @@ class Variant:
         return PREFIX + "".join(f"{name}:" for name, is_set in flags if is_set)
 
 
-class CudnnConvolution(Candidate):
-    """One plan of one variant."""
+class PlannedConvolution(Candidate):
+    """Base: one plan of a problem's graph. What is not as the plan needs it, `direct.cu` takes."""
 
-    def __init__(self, problem: ConvolutionProblem, variant: Variant, plan: str) -> None:
+    def __init__(self, problem: ConvolutionProblem, prefix: str, plan: str) -> None:
         self._problem = problem
-        self._variant = variant
         self._plan = plan
         first = frozenset({0})
-        self.tactic = Tactic(
-            f"{variant.prefix}{plan}", strided_inputs=first, strided_outputs=first
-        )
+        self.tactic = Tactic(f"{prefix}{plan}", strided_inputs=first, strided_outputs=first)
+
+    @property
+    @abstractmethod
+    def graph(self) -> cudnn.ConvolutionGraph:
+        """The problem as cuDNN is to see it."""
+
+    @abstractmethod
+    def arguments(
+        self, inputs: Sequence[TensorView], stream: Stream
+    ) -> tuple[TensorView, list[TensorView]]:
+        """The weights, and the graph's operands in order."""
 
     @property
     def request(self) -> tuple[cudnn.ConvolutionGraph, str]:
         """What is to be built."""
-        return graph_of(self._problem, self._variant), self._plan
+        return self.graph, self._plan
 
     def prepare(self) -> bool:
         plan = built(*self.request, 0)
@@ -94,25 +103,42 @@ class CudnnConvolution(Candidate):
         output: TensorView,
         workspace: TensorView | None,
     ) -> None:
-        problem, variant = self._problem, self._variant
         plan = built(*self.request, stream.ordinal)
         if plan is None:
             raise DeviceError(f"this GPU does not have {self.tactic.name}; build the plan again")
         room = 0 if workspace is None else workspace.desc.nbytes
         views = [view for view in (*inputs, output) if view is not None]
         if room < plan.workspace_bytes or any(view.offset % ACCESS_BYTES for view in views):
-            DirectConvolution(problem).record(stream, inputs, output, workspace)
+            DirectConvolution(self._problem).record(stream, inputs, output, workspace)
             return
-        operands = list(inputs[len(inputs) - problem.epilogue.operands :])
-        if problem.bias is not None:
-            operands.insert(0, _bias(inputs[2], _bias_type(problem, variant), stream))
+        weights, operands = self.arguments(inputs, stream)
         plan.execute(
-            stream.handle, stream.address(inputs[0]),
-            stream.address(_weights(problem, inputs[1], stream)), stream.address(output),
-            [stream.address(view) for view in operands],
+            stream.handle, stream.address(inputs[0]), stream.address(weights),
+            stream.address(output), [stream.address(view) for view in operands],
             0 if workspace is None else stream.address(workspace),
         )  # fmt: skip
         stream.keep(plan)
+
+
+class CudnnConvolution(PlannedConvolution):
+    """One plan of one variant."""
+
+    def __init__(self, problem: ConvolutionProblem, variant: Variant, plan: str) -> None:
+        super().__init__(problem, variant.prefix, plan)
+        self._variant = variant
+
+    @property
+    def graph(self) -> cudnn.ConvolutionGraph:
+        return graph_of(self._problem, self._variant)
+
+    def arguments(
+        self, inputs: Sequence[TensorView], stream: Stream
+    ) -> tuple[TensorView, list[TensorView]]:
+        problem = self._problem
+        operands = list(inputs[len(inputs) - problem.epilogue.operands :])
+        if problem.bias is not None:
+            operands.insert(0, _bias(inputs[2], _bias_type(problem, self._variant), stream))
+        return _weights(problem, inputs[1], stream), operands
 
 
 def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterator[Candidate]:

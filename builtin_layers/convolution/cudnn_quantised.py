@@ -11,21 +11,18 @@ import numpy as np
 from ...plugins import (
     Array,
     DataType,
-    DeviceError,
     Format,
     Input,
     Stream,
-    Tactic,
     TensorDesc,
     TensorView,
 )
 from ...plugins.expression import Expression, inputs_of, rename
 from ...plugins.expression.nodes import Apply, Constant
 from ...plugins.native.cuda import cudnn
-from ..kernels_cuda import ACCESS_BYTES
 from ..quantised_arguments import is_float8, is_quantised
 from . import cudnn_candidate
-from .direct_cuda import FLOATS, DirectConvolution, factors_of
+from .direct_cuda import FLOATS, factors_of
 from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:cudnn:8bit:"
@@ -43,57 +40,28 @@ class Form:
     vectors: tuple[bytes, ...]
 
 
-class QuantisedConvolution(Candidate):
+class QuantisedConvolution(cudnn_candidate.PlannedConvolution):
     """One plan."""
 
     def __init__(self, problem: ConvolutionProblem, form: Form, plan: str) -> None:
-        self._problem = problem
+        super().__init__(problem, PREFIX, plan)
         self._form = form
-        self._plan = plan
-        first = frozenset({0})
-        self.tactic = Tactic(f"{PREFIX}{plan}", strided_inputs=first, strided_outputs=first)
 
     @property
-    def request(self) -> tuple[cudnn.ConvolutionGraph, str]:
-        """What is to be built."""
-        return self._form.graph, self._plan
+    def graph(self) -> cudnn.ConvolutionGraph:
+        return self._form.graph
 
-    def prepare(self) -> bool:
-        plan = cudnn_candidate.built(*self.request, 0)
-        self.workspace_bytes = 0 if plan is None else plan.workspace_bytes
-        return plan is not None
-
-    def record(
-        self,
-        stream: Stream,
-        inputs: Sequence[TensorView],
-        output: TensorView,
-        workspace: TensorView | None,
-    ) -> None:
+    def arguments(
+        self, inputs: Sequence[TensorView], stream: Stream
+    ) -> tuple[TensorView, list[TensorView]]:
         problem = self._problem
-        plan = cudnn_candidate.built(*self.request, stream.ordinal)
-        if plan is None:
-            raise DeviceError(f"this GPU does not have {self.tactic.name}; build the plan again")
-        room = 0 if workspace is None else workspace.desc.nbytes
-        views = [view for view in (*inputs, output) if view is not None]
-        fits = room >= plan.workspace_bytes
-        if not fits or any(view.offset % ACCESS_BYTES for view in views):
-            DirectConvolution(problem).record(stream, inputs, output, workspace)
-            return
         value, dtype = constant_weights(problem.weights), problem.weights.dtype
         weights = stream.store.pack(
             ("cuda weights", inputs[1].digest, dtype.value, Format.CHANNELS_LAST.value),
             lambda: cudnn_candidate.pack(value, dtype, Format.CHANNELS_LAST),
         )
         vectors = [_packed(vector, stream) for vector in self._form.vectors]
-        operands = inputs[len(inputs) - problem.epilogue.operands :]
-        plan.execute(
-            stream.handle, stream.address(inputs[0]), stream.address(weights),
-            stream.address(output),
-            [stream.address(view) for view in (*vectors, *operands)],
-            0 if workspace is None else stream.address(workspace),
-        )  # fmt: skip
-        stream.keep(plan)
+        return weights, [*vectors, *inputs[len(inputs) - problem.epilogue.operands :]]
 
 
 def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterator[Candidate]:
