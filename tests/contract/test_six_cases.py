@@ -8,57 +8,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugrt import BuilderConfig, Network, Registry, Tensor, TimingCache, build
+from plugrt import BuilderConfig, Network, Registry, TimingCache, build
 from plugrt.core.devices.cpu import CpuDevice
-from plugrt.plugins import DataType, Expression, Input, UnaryPointwise, native
-from plugrt.plugins.expression import apply
+from plugrt.plugins import DataType, native
+from tests.contract.networks import (
+    Random,
+    Ripple,
+    choice,
+    convolution,
+    convolution_and_mish,
+    detecting,
+    detections,
+    emulated,
+    gathered,
+    int8_chain,
+    joined_parts,
+    newton,
+    residual_block,
+)
 
 Examine = Callable[..., Any]
-Random = np.random.Generator
 
 needs_onednn = pytest.mark.skipif(
     not native.onednn.available(), reason="the fusions asserted here are oneDNN's"
 )
 
 
-def convolution(
-    network: Network, rng: Random, source: Tensor, filters: int, name: str, size: int = 3
-) -> Tensor:
-    """A convolution that keeps the spatial sizes, random weights and bias."""
-    channels = int(source.shape[1])  # type: ignore[arg-type]
-    weights = rng.standard_normal((filters, channels, size, size)).astype(np.float32)
-    weights /= np.float32(np.sqrt(channels) * size)
-    bias = rng.standard_normal(filters).astype(np.float32)
-    padding = (size // 2,) * 4
-    return network.add_layer(
-        "Convolution", [source, weights, bias], name=name, padding=padding
-    ).output
-
-
-def normalised(network: Network, rng: Random, source: Tensor, name: str) -> Tensor:
-    """A batch normalization with random statistics."""
-    channels = int(source.shape[1])  # type: ignore[arg-type]
-    statistics = [rng.uniform(0.5, 2, channels).astype(np.float32) for _ in range(4)]
-    return network.add_layer("BatchNormalization", [source, *statistics], name=name).output
-
-
 # ---- (a) convolution, batch norm, leaky, residual -------------------------------------------
-
-
-def residual_block(registry: Registry, rng: Random, read_later: bool) -> Network:
-    """first -> second -> third + first, where a later layer may read first again."""
-    network = Network("block", registry)
-    x = network.add_input("x", "float32", [1, 16, 12, 12])
-    first = convolution(network, rng, x, 16, "first")
-    second = convolution(network, rng, first, 16, "second")
-    third = normalised(network, rng, convolution(network, rng, second, 16, "third"), "norm")
-    third = network.add_layer("LeakyReLU", [third], name="leaky", slope=0.1).output
-    total = network.add_layer("Add", [third, first], name="sum").output
-    last = convolution(network, rng, total, 16, "last")
-    network.mark_output(last, "y")
-    if read_later:
-        network.mark_output(convolution(network, rng, first, 8, "again"), "z")
-    return network
 
 
 @needs_onednn
@@ -110,12 +86,7 @@ class Times(dict[str, float]):
 def test_b_slices_are_written_where_the_timing_cache_says_that_it_pays(
     registry: Registry, examine: Examine, rng: Random, slice_is_slower: bool
 ) -> None:
-    network = Network("slices", registry)
-    x = network.add_input("x", "float32", [1, 16, 8, 8])
-    parts = [convolution(network, rng, x, filters, f"part{filters}", size=1)
-             for filters in (16, 32)]  # fmt: skip
-    joined = network.add_layer("Concatenation", parts, name="join").output
-    network.mark_output(convolution(network, rng, joined, 16, "last", size=1), "y")
+    network, parts, joined = joined_parts(registry, rng)
     # Dense takes 10 and its copy 1 microsecond.
     cache = TimingCache(CpuDevice().fingerprint())
     cache.seconds = Times(11.5e-6 if slice_is_slower else 10.5e-6)
@@ -145,10 +116,7 @@ def test_b_slices_are_written_where_the_timing_cache_says_that_it_pays(
 def test_c_mish_of_a_third_party_becomes_an_epilogue(
     registry: Registry, examine: Examine, rng: Random
 ) -> None:
-    network = Network("mish", registry)
-    x = network.add_input("x", "float32", [1, 16, 10, 10])
-    result = convolution(network, rng, x, 16, "convolution")
-    network.mark_output(network.add_layer("Twins.Mish", [result], name="mish").output, "y")
+    network = convolution_and_mish(registry, rng)
 
     found = examine(network)
 
@@ -171,15 +139,6 @@ def test_c_mish_behind_a_layer_without_epilogues_is_one_pass(
     assert found.types == ["Transpose", "Twins.Mish"]
     assert found.layer("mish").plugin.tactic.name == "expression"
     assert found.commands == 2
-
-
-class Ripple(UnaryPointwise):
-    """x + sin(x) / 4: no library has a form for it."""
-
-    type = "Test.Ripple"
-
-    def pointwise(self) -> Expression:
-        return Input(0) + apply("sin", Input(0)) * 0.25
 
 
 def test_c_what_the_library_has_no_form_for_runs_with_its_neighbours_as_one_pass(
@@ -208,16 +167,7 @@ def test_c_what_the_library_has_no_form_for_runs_with_its_neighbours_as_one_pass
 
 def test_d_sizes_of_the_data_inside_a_recorded_plan(registry: Registry) -> None:
     """NMS and NonZero report their sizes; the recording stays, whatever these are."""
-    network = Network("detections", registry)
-    boxes = network.add_input("boxes", "float32", [1, 40, 4])
-    scores = network.add_input("scores", "float32", [1, 2, 40])
-    suppression = network.add_layer("NonMaxSuppression", [boxes, scores], name="nms",
-                                    iou_threshold=0.4, score_threshold=0.3)  # fmt: skip
-    positive = network.add_layer("Greater", [scores, np.float32(0.8)], name="sure").output
-    certain = network.add_layer("NonZero", [positive], name="certain")
-    for name, layer in (("selected", suppression), ("certain", certain)):
-        network.mark_output(layer.outputs[0], name)
-        network.mark_output(layer.outputs[1], f"{name}_count")
+    network = detecting(registry)
 
     with (
         build(network, BuilderConfig(tune="off", threads=2)) as engine,
@@ -243,14 +193,7 @@ def test_d_sizes_of_the_data_inside_a_recorded_plan(registry: Registry) -> None:
 
 
 def test_d_a_consumer_that_needs_the_size_gets_a_segment_of_its_own(registry: Registry) -> None:
-    network = Network("gathered", registry)
-    values = network.add_input("values", "float32", ["N", 8])
-    mask = network.add_input("mask", "bool", ["N"])
-    indices = network.add_layer("NonZero", [mask], name="indices").outputs[0]
-    rows = network.add_layer("Squeeze", [indices], name="rows", axes=(0,)).output
-    taken = network.add_layer("Gather", [values, rows], name="taken", axis=0).output
-    network.mark_output(network.add_layer("ReduceSum", [taken], name="sum", axes=(0,)).output, "y")
-    network.mark_output(taken, "rows")
+    network = gathered(registry)
 
     rng = np.random.default_rng(0)
     with (
@@ -271,35 +214,12 @@ def test_d_a_consumer_that_needs_the_size_gets_a_segment_of_its_own(registry: Re
         assert commands[2] == commands[3] == commands[4]  # sizes seen before are replayed
 
 
-def detections(seed: int, spread: float) -> dict[str, Any]:
-    """Boxes around a few places; the smaller the spread, the more overlap."""
-    rng = np.random.default_rng(seed)
-    centres = rng.uniform(0, 10, (40, 2)) * spread
-    extents = rng.uniform(0.5, 1.5, (40, 2))
-    boxes = np.concatenate([centres - extents, centres + extents], axis=1)
-    scores = rng.uniform(0, 1, (1, 2, 40))
-    return {"boxes": boxes[None].astype(np.float32), "scores": scores.astype(np.float32)}
-
-
 # ---- (e) control flow -----------------------------------------------------------------------
 
 
 @needs_onednn
 def test_e_if_runs_one_of_two_optimised_bodies(registry: Registry, rng: Random) -> None:
-    def body(name: str, size: int) -> Network:
-        made = Network(name, registry)
-        image = made.add_input("image", "float32", [1, 16, 9, 9])
-        result = convolution(made, rng, image, 8, "convolution", size)
-        result = normalised(made, rng, result, "norm")
-        made.mark_output(made.add_layer("Twins.Mish", [result], name="mish").output, "y")
-        return made
-
-    network = Network("choice", registry)
-    flag = network.add_input("flag", "bool", [])
-    image = network.add_input("image", "float32", [1, 16, 9, 9])
-    bodies = {"then_body": body("near", 3), "else_body": body("far", 5)}
-    chosen = network.add_layer("If", [flag, image], name="if", **bodies).output
-    network.mark_output(network.add_layer("ReLU", [chosen], name="relu").output, "y")
+    network = choice(registry, rng)
 
     with (
         build(network, BuilderConfig(tune="off", threads=2)) as engine,
@@ -325,35 +245,6 @@ def test_e_if_runs_one_of_two_optimised_bodies(registry: Registry, rng: Random) 
             assert set(types) <= {"Convolution", "Reformat"}  # the rest is fused there too
             fused = [name for layer in body_plan.network.layers for name in layer.fused]
             assert fused == ["mish"]
-
-
-def newton(registry: Registry) -> Network:
-    """Newton's square root until it is exact enough, each guess kept."""
-    body = Network("step", registry)
-    body.add_input("iteration", "int64", [])
-    body.add_input("condition", "bool", [])
-    guess = body.add_input("guess", "float32", [4])
-    number = body.add_input("number", "float32", [4])
-    ratio = body.add_layer("Divide", [number, guess], name="ratio").output
-    total = body.add_layer("Twins.Add", [guess, ratio], name="total").output
-    half = body.add_layer("Multiply", [total, np.float32(0.5)], name="half").output
-    change = body.add_layer("Abs", [body.add_layer("Subtract", [half, guess]).output]).output
-    largest = body.add_layer("ReduceMax", [change], keep_dims=False).output
-    goes_on = body.add_layer("Greater", [largest, np.float32(1e-3)], name="goes_on").output
-    for name, tensor in (("goes_on", goes_on), ("guess", half), ("kept", half)):
-        body.mark_output(tensor, f"{name}_after")
-
-    network = Network("root", registry)
-    number = network.add_input("number", "float32", [4])
-    maximum = network.add_constant("maximum", np.array(50, np.int64))
-    always = network.add_constant("always", np.array(True))
-    start = network.add_constant("start", np.ones(4, np.float32))
-    loop = network.add_layer(
-        "Loop", [maximum, always, start, number], name="loop", body=body, carried=1, stacked=1
-    )
-    for name, tensor in zip(("root", "guesses", "count"), loop.outputs, strict=True):
-        network.mark_output(tensor, name)
-    return network
 
 
 def test_e_loop_carries_and_stacks(registry: Registry) -> None:
@@ -386,16 +277,7 @@ def test_e_loop_carries_and_stacks(registry: Registry) -> None:
 def test_f_a_third_party_layer_between_int8_ones_gets_scales(
     registry: Registry, examine: Examine, rng: Random
 ) -> None:
-    network = Network("int8", registry)
-    x = network.add_input("x", "float32", [2, 16, 10, 10])
-    first = convolution(network, rng, x, 32, "first")
-    scaled = network.add_layer("Twins.Int8Scale", [first], name="scaled", factor=1.7).output
-    second = convolution(network, rng, scaled, 16, "second")
-    network.mark_output(second, "y")
-    values = dict(zip(["x", "first", "scaled", "second"], intermediate(network), strict=True))
-    scales = {name: float(np.abs(array).max()) / 127 for name, array in values.items()}
-    for tensor, name in ((x, "x"), (first, "first"), (scaled, "scaled"), (second, "second")):
-        tensor.set_quantization(scales[name])
+    network, scales = int8_chain(registry, rng)
 
     found = examine(network, 0.03, precision="int8")
 
@@ -412,30 +294,3 @@ def test_f_a_third_party_layer_between_int8_ones_gets_scales(
     # Against the same sums on the same rounded values the results are one step off at most.
     exact = emulated(network, found.inputs["x"], scales)
     np.testing.assert_allclose(found.outputs["y"], exact, rtol=0, atol=1.01 * scales["second"])
-
-
-def intermediate(network: Network) -> list[Any]:
-    """What the float network computes: its input and every layer's output."""
-    value = np.random.default_rng(0).standard_normal(network.inputs[0].desc.sizes)
-    values: list[Any] = [value.astype(np.float32)]
-    for layer in network.layers:
-        constants = [t.value for t in layer.inputs[1:] if t is not None]
-        values.append(layer.plugin.reference([values[-1], *constants])[0])
-    return values
-
-
-def emulated(network: Network, value: Any, scales: dict[str, float]) -> Any:
-    """The network on values rounded to their scales, as 8-bit storage means it."""
-    names = iter(scales)
-
-    def rounded(array: Any, scale: Any) -> Any:
-        return (np.clip(np.rint(array / scale), -128, 127) * scale).astype(np.float32)
-
-    value = rounded(value, scales[next(names)])
-    for layer in network.layers:
-        constants = [t.value for t in layer.inputs[1:] if t is not None]
-        if constants:
-            reach = np.abs(constants[0]).max(axis=(1, 2, 3), keepdims=True)
-            constants[0] = rounded(constants[0], reach / 127)
-        value = rounded(layer.plugin.reference([value, *constants])[0], scales[next(names)])
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,25 @@ import pytest
 from plugrt import BuilderConfig, Network, Registry, build
 from plugrt.core.devices.cuda.graphs import Graph
 from plugrt.plugins import DataType
-from tests.contract.test_six_cases import (
-    Examine,
+from tests.contract.networks import (
     Random,
     Ripple,
+    choice,
     convolution,
+    convolution_and_mish,
+    detecting,
     detections,
     emulated,
-    intermediate,
+    gathered,
+    int8_chain,
+    joined_parts,
     newton,
-    normalised,
     residual_block,
 )
 
 pytestmark = pytest.mark.cuda
+
+Examine = Callable[..., Any]
 
 GPU = {"device": "cuda"}
 CONVERSIONS = {"Reformat", "ConvertType"}
@@ -67,12 +73,7 @@ def test_a_a_block_is_its_convolutions(
 
 
 def test_b_slices_are_written_in_place(registry: Registry, examine: Examine, rng: Random) -> None:
-    network = Network("slices", registry)
-    x = network.add_input("x", "float32", [1, 16, 8, 8])
-    parts = [convolution(network, rng, x, filters, f"part{filters}", size=1)
-             for filters in (16, 32)]  # fmt: skip
-    joined = network.add_layer("Concatenation", parts, name="join").output
-    network.mark_output(convolution(network, rng, joined, 16, "last", size=1), "y")
+    network, parts, joined = joined_parts(registry, rng)
 
     found = examine(network, **GPU)
 
@@ -90,10 +91,7 @@ def test_b_slices_are_written_in_place(registry: Registry, examine: Examine, rng
 def test_c_mish_of_a_third_party_becomes_an_epilogue(
     registry: Registry, examine: Examine, rng: Random
 ) -> None:
-    network = Network("mish", registry)
-    x = network.add_input("x", "float32", [1, 16, 10, 10])
-    result = convolution(network, rng, x, 16, "convolution")
-    network.mark_output(network.add_layer("Twins.Mish", [result], name="mish").output, "y")
+    network = convolution_and_mish(registry, rng)
 
     found = examine(network, **GPU)
 
@@ -139,16 +137,7 @@ def test_c_what_cudnn_has_no_form_for_is_computed_all_the_same(
 
 
 def test_d_sizes_of_the_data_inside_one_graph(registry: Registry) -> None:
-    network = Network("detections", registry)
-    boxes = network.add_input("boxes", "float32", [1, 40, 4])
-    scores = network.add_input("scores", "float32", [1, 2, 40])
-    suppression = network.add_layer("NonMaxSuppression", [boxes, scores], name="nms",
-                                    iou_threshold=0.4, score_threshold=0.3)  # fmt: skip
-    positive = network.add_layer("Greater", [scores, np.float32(0.8)], name="sure").output
-    certain = network.add_layer("NonZero", [positive], name="certain")
-    for name, layer in (("selected", suppression), ("certain", certain)):
-        network.mark_output(layer.outputs[0], name)
-        network.mark_output(layer.outputs[1], f"{name}_count")
+    network = detecting(registry)
 
     counts, recordings = set(), set()
     with built(network) as engine, engine.create_context() as context:
@@ -169,14 +158,7 @@ def test_d_sizes_of_the_data_inside_one_graph(registry: Registry) -> None:
 
 
 def test_d_a_consumer_that_needs_the_size_gets_a_segment_of_its_own(registry: Registry) -> None:
-    network = Network("gathered", registry)
-    values = network.add_input("values", "float32", ["N", 8])
-    mask = network.add_input("mask", "bool", ["N"])
-    indices = network.add_layer("NonZero", [mask], name="indices").outputs[0]
-    rows = network.add_layer("Squeeze", [indices], name="rows", axes=(0,)).output
-    taken = network.add_layer("Gather", [values, rows], name="taken", axis=0).output
-    network.mark_output(network.add_layer("ReduceSum", [taken], name="sum", axes=(0,)).output, "y")
-    network.mark_output(taken, "rows")
+    network = gathered(registry)
 
     rng = np.random.default_rng(0)
     with built(network) as engine, engine.create_context() as context:
@@ -195,20 +177,7 @@ def test_d_a_consumer_that_needs_the_size_gets_a_segment_of_its_own(registry: Re
 
 
 def test_e_if_runs_one_of_two_bodies_inside_the_graph(registry: Registry, rng: Random) -> None:
-    def body(name: str, size: int) -> Network:
-        made = Network(name, registry)
-        image = made.add_input("image", "float32", [1, 16, 9, 9])
-        result = convolution(made, rng, image, 8, "convolution", size)
-        result = normalised(made, rng, result, "norm")
-        made.mark_output(made.add_layer("Twins.Mish", [result], name="mish").output, "y")
-        return made
-
-    network = Network("choice", registry)
-    flag = network.add_input("flag", "bool", [])
-    image = network.add_input("image", "float32", [1, 16, 9, 9])
-    bodies = {"then_body": body("near", 3), "else_body": body("far", 5)}
-    chosen = network.add_layer("If", [flag, image], name="if", **bodies).output
-    network.mark_output(network.add_layer("ReLU", [chosen], name="relu").output, "y")
+    network = choice(registry, rng)
 
     picture = rng.standard_normal((1, 16, 9, 9)).astype(np.float32)
     results = []
@@ -252,16 +221,7 @@ def test_e_loop_carries_and_stacks(registry: Registry) -> None:
 def test_f_a_third_party_layer_between_int8_ones_gets_scales(
     registry: Registry, examine: Examine, rng: Random
 ) -> None:
-    network = Network("int8", registry)
-    x = network.add_input("x", "float32", [2, 16, 10, 10])
-    first = convolution(network, rng, x, 32, "first")
-    scaled = network.add_layer("Twins.Int8Scale", [first], name="scaled", factor=1.7).output
-    second = convolution(network, rng, scaled, 16, "second")
-    network.mark_output(second, "y")
-    values = dict(zip(["x", "first", "scaled", "second"], intermediate(network), strict=True))
-    scales = {name: float(np.abs(array).max()) / 127 for name, array in values.items()}
-    for tensor, name in ((x, "x"), (first, "first"), (scaled, "scaled"), (second, "second")):
-        tensor.set_quantization(scales[name])
+    network, scales = int8_chain(registry, rng)
 
     found = examine(network, 0.03, precision="int8", **GPU)
 
