@@ -34,6 +34,11 @@ _MODULES = {"torch_compile": "torch", OURS_LOW: OURS, OURS_FIRST: OURS}
 class EngineError(RuntimeError):
     """A contestant ended, or did not begin; the message has the end of what it printed."""
 
+    @property
+    def reason(self) -> str:
+        """Its last line, for results files: no paths of the machine."""
+        return str(self).strip().rpartition("\n")[2][-300:]
+
 
 def installed(kinds: tuple[str, ...]) -> list[str]:
     """Those contestants whose package is there."""

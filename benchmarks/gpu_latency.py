@@ -76,7 +76,7 @@ class Turns:
             except EngineError as failure:
                 if contestant.kind == OURS:
                     raise
-                self._failed[contestant.kind] = str(failure)[-300:]
+                self._failed[contestant.kind] = failure.reason
             else:
                 self._ready.append(contestant)
         if len(self._ready) < 2:

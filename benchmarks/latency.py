@@ -58,7 +58,7 @@ def _started(
             except EngineError as failure:
                 if contestant.kind == OURS:
                     raise
-                failed[contestant.kind] = str(failure)[-300:]
+                failed[contestant.kind] = failure.reason
                 contestant.close()
             else:
                 ready.append(contestant)

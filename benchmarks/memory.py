@@ -33,8 +33,10 @@ CALLS = 3
 
 
 def measure(cell: Cell) -> dict[str, Any]:
-    """Peak bytes by contestant."""
+    """Peak bytes by contestant. Raises EngineError when plugrt fails, or every peer; a single one
+    is named under `failed`."""
     peaks: dict[str, int] = {}
+    failed: dict[str, str] = {}
     for kind in (OURS, OURS_LOW):
         ready_plan(cell, "low" if kind == OURS_LOW else "normal")
     peers = installed(tuple(peer for peer in cell.peers if peer not in LEFT_OUT))
@@ -44,9 +46,15 @@ def measure(cell: Cell) -> dict[str, Any]:
             contestant.wait()
             contestant.run(CALLS)
             peaks[kind] = contestant.peak_memory()
+        except EngineError as failure:
+            if kind in (OURS, OURS_LOW):
+                raise
+            failed[kind] = failure.reason
         finally:
             contestant.close()
-    return {**cell.as_dict(), "peak_bytes": peaks}
+    if len(failed) == len(peers):
+        raise EngineError(f"{cell.name}: no peer runs: {failed}")
+    return {**cell.as_dict(), "peak_bytes": peaks, "failed": failed}
 
 
 def main() -> int:
