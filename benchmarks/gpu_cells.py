@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,3 +44,17 @@ class GpuProcess(EngineProcess):
     @staticmethod
     def files(cell: Cell, kind: str) -> dict[str, str]:
         return {"image": str(PreparedFiles(cell).image), "plan": str(gpu_plan(cell))}
+
+    def gpu_memory(self) -> int | None:
+        """MiB of the GPU's memory that the driver counts for the process: the driver's own share,
+        libraries, weights and what is reserved. None where the driver does not tell."""
+        query = ("--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits")
+        try:
+            told = subprocess.run(
+                ["nvidia-smi", *query], check=True, capture_output=True, text=True
+            ).stdout
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        rows = (row for row in csv.reader(told.splitlines(), skipinitialspace=True) if row)
+        found = [mib for pid, mib in rows if pid == str(self._process.pid) and mib.isdigit()]
+        return sum(map(int, found)) if found else None

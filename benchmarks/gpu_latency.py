@@ -88,7 +88,9 @@ class Turns:
         turns = alternate(ours, peers, effort)
         with np.load(self._expected) as found:
             expected = [found[name] for name in found.files]
-        return latency_row(self.cell, turns, self._ready, expected, self._failed)
+        memory = {contestant.kind: contestant.gpu_memory() for contestant in self._ready}
+        row = latency_row(self.cell, turns, self._ready, expected, self._failed)
+        return {**row, "gpu_memory_mib": memory}
 
     def close(self) -> None:
         """End all processes."""

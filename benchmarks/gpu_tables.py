@@ -52,6 +52,27 @@ def latency(result: Result) -> Blocks:
             "float32 by its norm, for the worst output.",
         ),
         table(head, rows),
+        *_memory(result["cells"]),
+    )
+
+
+def _memory(cells: Sequence[Mapping[str, Any]]) -> Blocks:
+    """What the driver counts for each process, where it was asked."""
+    rows = []
+    for cell in cells:
+        found = cell.get("gpu_memory_mib", {})
+        if found.get(OURS) is not None:
+            rows.append([cell["net"], cell["batch"], f"**{found[OURS]}**",
+                         *(found.get(peer) or "" for peer in PEERS)])  # fmt: skip
+    if not rows:
+        return ()
+    return (
+        paragraph(
+            "MiB of the GPU's memory in each of these processes while it is measured: the driver's",
+            "own share (some 500 MiB), code of libraries, weights, activations and what the engine",
+            "keeps for later.",
+        ),
+        table(("net", "batch", "plugrt MiB", *(f"{name} MiB" for name in PEERS.values())), rows),
     )
 
 

@@ -88,7 +88,7 @@ def test_unknown_architectures_are_refused() -> None:
     kernel = CudaKernel(source(), "scale<float, 2>", "T")
     with pytest.raises(DeviceError, match="'fast' is no architecture"):
         kernel.compile("fast")
-    with pytest.raises(DeviceError, match=r"does not compile for sm_999a, only for: sm_75"):
+    with pytest.raises(DeviceError, match=r"does not compile for sm_999a, only for: sm_"):
         kernel.compile("sm_999a")
 
 
