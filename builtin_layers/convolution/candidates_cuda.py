@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...plugins import TensorDesc
 from . import (
     cublaslt_candidate,
     cudnn_candidate,
     cudnn_quantised,
     depthwise_cuda,
     direct_cuda,
+    implicit_gemm_cuda,
     shallow_cuda,
     tiles_cuda,
 )
@@ -40,12 +42,21 @@ def _library_candidates(
         yield from source(problem, tactic)
 
 
+def takes(source: TensorDesc, weights: TensorDesc, output: TensorDesc, groups: int) -> bool:
+    """Types and formats that kernels of ours take beyond those of every device."""
+    return any(
+        kernel.takes(source, weights, output, groups)
+        for kernel in (shallow_cuda, implicit_gemm_cuda)
+    )
+
+
 def compilations(problem: ConvolutionProblem, tactics: Sequence[str]) -> list[object]:
     """What tactics of these names need compiled: plans of cuDNN and kernels of ours."""
     return [
         *cudnn_candidate.compilations(problem, tactics),
         *cudnn_quantised.compilations(problem, tactics),
         *tiles_cuda.compilations(problem, tactics),
+        *implicit_gemm_cuda.compilations(problem, tactics),
     ]
 
 
@@ -56,7 +67,10 @@ def own_candidates(
     first. `alone` tells that no library computes the problem: then the loops that take every
     case stand in where nothing else of ours does."""
     count = 0
-    for source in (shallow_cuda.candidates, depthwise_cuda.candidates, tiles_cuda.candidates):
+    for source in (
+        shallow_cuda.candidates, depthwise_cuda.candidates, tiles_cuda.candidates,
+        implicit_gemm_cuda.candidates,
+    ):  # fmt: skip
         for candidate in source(problem, tactic):
             count += 1
             yield candidate

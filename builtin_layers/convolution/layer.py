@@ -142,11 +142,11 @@ class Convolution(LayerPlugin):
             return True
         on_gpu = combination.device == "cuda"
         if on_gpu:
-            from . import shallow_cuda
+            from . import candidates_cuda
 
             if is_float8(source, weights, output):
                 return source.format is output.format is Format.CHANNELS_LAST
-            if shallow_cuda.takes(source, weights, output, self.groups):
+            if candidates_cuda.takes(source, weights, output, self.groups):
                 return True
         if numpy_fallback.is_narrow_float((source, weights, output)):
             return source.format is output.format

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from plugrt.builtin_layers.convolution import candidates_cuda, shallow_cuda
+from plugrt.builtin_layers.convolution import candidates_cuda
 from plugrt.builtin_layers.convolution.direct_cuda import DIRECT
 from plugrt.builtin_layers.quantised_arguments import is_float8
 from plugrt.plugins import Format, TensorDesc
@@ -33,4 +33,4 @@ def takes(source: TensorDesc, weights: TensorDesc, output: TensorDesc, groups: i
     """Types and formats beyond those of every device: images, and 8-bit floats."""
     if is_float8(source, weights, output):
         return source.format is output.format is Format.CHANNELS_LAST
-    return shallow_cuda.takes(source, weights, output, groups)
+    return candidates_cuda.takes(source, weights, output, groups)
