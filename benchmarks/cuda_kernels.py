@@ -17,14 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cuda_product_rows import FLOAT, HALF, LAST, LINEAR, Row, product_rows
 from plugrt.builtin_layers import activations, arithmetic
-from plugrt.builtin_layers.convolution import (
-    Convolution,
-    candidates_cuda,
-    depthwise_cuda,
-    shallow_cuda,
-)
-from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.copy_layers import Reformat
 from plugrt.builtin_layers.pooling import pooling_cuda
 from plugrt.builtin_layers.pooling.layers import GlobalAveragePooling, MaxPooling
@@ -44,12 +38,6 @@ from plugrt.plugins import (
     TensorDesc,
 )
 from plugrt.plugins.native.cuda import copying, pointwise
-
-LINEAR, LAST = Format.LINEAR, Format.CHANNELS_LAST
-HALF, FLOAT = DataType.FLOAT16, DataType.FLOAT32
-
-Row = tuple[str, LayerPlugin, tuple[int, ...], TensorDesc, TensorDesc, Any, tuple[Any, ...]]
-"""Name, layer, shape, source, output (shape filled in later), record, further arrays."""
 
 
 class Recorded(KernelPlugin):
@@ -121,74 +109,7 @@ def rows() -> Iterator[Row]:
     scores = TensorDesc(FLOAT, (8192, 1000))
     yield "softmax 1000", Softmax(axis=1), scores.sizes, scores, scores, normalise, ()
 
-    rng = np.random.default_rng(2)
-    for batch, channels, size, step in (
-        (128, 32, 112, 1), (128, 96, 112, 2), (128, 144, 56, 1), (128, 384, 14, 1),
-        (128, 960, 7, 1), (1, 144, 56, 1), (1, 576, 14, 1),
-    ):  # fmt: skip
-        shape = (batch, channels, size, size)
-        layer = Convolution(groups=channels, strides=(step, step), padding=(1,) * 4)
-        arrays = (
-            rng.standard_normal((channels, 1, 3, 3), np.float32).astype(np.float16),
-            rng.standard_normal(channels, np.float32),
-        )
-        desc = TensorDesc(HALF, shape, LAST)
-        for run, tile in depthwise_cuda.SHARES:
-            name = f"depthwise {batch}x{channels}x{size}/{step} share {run}x{tile}"
-            yield name, layer, shape, desc, desc, convolve(f"cuda:depthwise:{run}x{tile}"), arrays
-    for name, shape, outputs, side, step in (
-        ("resnet stem", (128, 3, 224, 224), 64, 7, 2), ("resnet stem", (1, 3, 224, 224), 64, 7, 2),
-        ("yolov3 first", (32, 3, 416, 416), 32, 3, 1), ("tiny first", (32, 3, 416, 416), 16, 3, 1),
-        ("mobilenet first", (128, 3, 224, 224), 32, 3, 2),
-    ):  # fmt: skip
-        layer = Convolution(strides=(step, step), padding=(side // 2,) * 4)
-        arrays = (
-            rng.standard_normal((outputs, 3, side, side), np.float32).astype(np.float16),
-            rng.standard_normal(outputs, np.float32),
-        )
-        for warps, lines in shallow_cuda.SHARES:
-            yield (f"{name} x{shape[0]}, {warps}x{lines}", layer, shape, TensorDesc(FLOAT, shape),
-                   TensorDesc(HALF, shape, LAST), convolve(f"cuda:shallow:{warps}x{lines}"),
-                   arrays)  # fmt: skip
-    yield from tile_rows()
-
-
-def convolve(tactic: str) -> Any:
-    """A recording function for a convolution by this tactic."""
-
-    def record(layer: Any, inputs: Any, output: Any, stream: Any) -> None:
-        descs = tuple(view.desc for view in inputs)
-        problem = ConvolutionProblem(
-            descs, descs[0], descs[1], descs[2], output.desc, layer.window(descs[1].shape),
-            layer.groups, Epilogue(), 1,
-        )  # fmt: skip
-        (found,) = candidates_cuda.candidates(problem, tactic)
-        found.record(stream, inputs, output, None)
-
-    return record
-
-
-def tile_rows() -> Iterator[Row]:
-    """Convolutions by our own tiles, the best ones that were seen on an H200."""
-    rng = np.random.default_rng(3)
-    for shape, outputs, side, step, tile in (
-        ((1, 384, 14, 14), 96, 1, 1, "16x32x128-1x1x4-4"),
-        ((1, 960, 7, 7), 320, 1, 1, "16x16x128-1x1x8-4"),
-        ((1, 144, 56, 56), 24, 1, 1, "32x32x64-2x1x2-8"),
-        ((1, 256, 14, 14), 256, 3, 1, "32x64x128-1x2x2-4-4"),
-        ((1, 512, 7, 7), 512, 3, 1, "32x64x128-1x2x2-4-4"),
-        ((1, 512, 13, 13), 1024, 3, 1, "32x64x128-1x2x2-4-2"),
-        ((128, 256, 56, 56), 512, 1, 2, "128x128x64-2x4x1-3"),
-        ((32, 64, 208, 208), 32, 1, 1, "64x32x64-2x1x2-4"),
-    ):  # fmt: skip
-        layer = Convolution(strides=(step, step), padding=(side // 2,) * 4)
-        arrays = (
-            rng.standard_normal((outputs, shape[1], side, side), np.float32).astype(np.float16),
-            rng.standard_normal(outputs, np.float32),
-        )
-        desc = TensorDesc(HALF, shape, LAST)
-        name = f"tile {shape[0]}x{shape[1]}x{shape[2]} to {outputs} {side}x{side}/{step}"
-        yield name, layer, shape, desc, desc, convolve(f"cuda:tiles:{tile}"), arrays
+    yield from product_rows()
 
 
 @lru_cache(maxsize=2)
@@ -212,7 +133,7 @@ def measure(row: Row) -> tuple[float, int]:
     constants = [k for k in range(1, len(descs)) if arrays[k - 1].shape != shape]
     with prepare_on_gpu(
         layer, [first, *arrays], inputs=descs, outputs=[result], constants=constants,
-        kernel=Recorded(record),
+        kernel=record if isinstance(record, KernelPlugin) else Recorded(record),
     ) as prepared:  # fmt: skip
         seconds = prepared.stopwatch().seconds(15)
     return seconds, sum(desc.nbytes for desc in (*descs, result))

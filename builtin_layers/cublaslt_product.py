@@ -120,31 +120,13 @@ class LibraryProduct:
         if plan is None:
             raise DeviceError(f"this GPU does not have {self.tactic.name}; build the plan again")
         residual, bias = self._fused.residual, self._fused.bias
-        addresses = (
+        plan.execute(
             stream.handle, stream.address(left), stream.address(right), stream.address(output),
             0 if bias is None else _vector(inputs[bias], output.dtype, stream),
             0 if residual is None else _address(inputs[residual], stream),
             0 if workspace is None else stream.address(workspace),
         )  # fmt: skip
-        room = 0 if workspace is None else workspace.desc.nbytes
-        refused: DeviceError | None = None
-        for one in (plan, *self._others(room, stream.ordinal)):
-            try:
-                one.execute(*addresses)
-            except cublaslt.CublasLtError as error:  # an algorithm may be checked, and yet refuse
-                refused = refused or error
-            else:
-                stream.keep(one)
-                return
-        if refused is not None:
-            raise refused
-
-    def _others(self, room: int, ordinal: int) -> Iterator[cublaslt.ProductPlan]:
-        """Further algorithms for the same product, within so many bytes of scratch memory."""
-        for name in _algorithms(self._product):
-            found = None if name == self._algorithm else _plan(self._product, name, ordinal)
-            if found is not None and found.workspace_bytes <= room:
-                yield found
+        stream.keep(plan)
 
 
 def products(

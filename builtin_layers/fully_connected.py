@@ -111,6 +111,18 @@ class FullyConnected(LayerPlugin):
         )
         return [Tactic(name) for name in found] or numpy_fallback.tactics(request)
 
+    def getCompilations(
+        self, request: TacticRequest, tactics: Sequence[Tactic]
+    ) -> Sequence[object]:
+        if request.device != "cuda":
+            return ()
+        from . import products_cuda
+
+        ways = products_cuda.FullyConnectedWays(
+            request.inputs, request.outputs[0], request.epilogue, request.tf32
+        )
+        return ways.compilations(tactics)
+
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:

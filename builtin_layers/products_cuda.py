@@ -18,7 +18,14 @@ from ..plugins import (
 )
 from ..plugins.native.cuda.cublaslt import MatrixProduct
 from . import matmul_cuda
+from .convolution import tiles_cuda
+from .convolution.problem import ConvolutionProblem
+from .convolution.tiles_cuda import TileConvolution
 from .cublaslt_product import PREFIX, TYPES, FusedSum, LibraryProduct, fused_sum, products
+from .sliding_window import POINT
+
+FEW_ROWS = 32
+"""So many rows our tiles for convolutions multiply faster than cuBLASLt."""
 
 TILES = Tactic(matmul_cuda.TACTIC_NAME, priority=-1)
 
@@ -55,10 +62,24 @@ class ProductWays(ABC):
         """The right factor in the order that `described` tells of."""
         return inputs[1]
 
+    def as_points(self) -> ConvolutionProblem | None:
+        """The product as a convolution of images of one point; None where it is none."""
+        return None
+
     def tactics(self, name: str | None) -> list[Tactic]:
         """All ways, or only the one of this name; a good guess first."""
         own = [TILES] if self.fits_tiles and name in (None, TILES.name) else []
-        return [product.tactic for product in self._from_library(name)] + own
+        library = [product.tactic for product in self._from_library(name)]
+        points = [Tactic(found.tactic.name) for found in self._on_tensor_cores(name)]
+        if points and self.output.sizes[0] <= FEW_ROWS:
+            return [*points, *library, *own]
+        return [*library, *points, *own]
+
+    def compilations(self, tactics: Sequence[Tactic]) -> list[object]:
+        """The kernels of ours on tensor cores among these tactics."""
+        problem = self.as_points()
+        names = [tactic.name for tactic in tactics]
+        return [] if problem is None else tiles_cuda.compilations(problem, names)
 
     def workspace_size(self, tactic: Tactic) -> int:
         """Scratch bytes of the way that `record` will take."""
@@ -71,6 +92,11 @@ class ProductWays(ABC):
     ) -> None:  # fmt: skip
         """Put the product on the stream. Raises DeviceError for what `tactics` would have
         refused."""
+        if tactic.name.startswith(tiles_cuda.PREFIX):
+            for found in self._on_tensor_cores(tactic.name):
+                views = [view and as_point(view) for view in inputs]  # a bias may be absent
+                found.record(stream, views, as_point(output), None)
+                return
         chosen = self._chosen(tactic)
         if chosen is not None and chosen.accepts(inputs, output, workspace):
             right = self.right(inputs, stream)
@@ -79,6 +105,11 @@ class ProductWays(ABC):
             self.record_tiles(inputs, output, stream)
         else:
             raise DeviceError(f"no kernel computes {self.output} here; build the plan again")
+
+    def _on_tensor_cores(self, name: str | None) -> Iterator[TileConvolution]:
+        problem = self.as_points()
+        if problem is not None:
+            yield from tiles_cuda.candidates(problem, name)
 
     def _from_library(self, name: str | None) -> Iterator[LibraryProduct]:
         found = None if name == TILES.name else self.described()
@@ -181,6 +212,20 @@ class FullyConnectedWays(ProductWays):
             lambda: matmul_cuda.channels_last(value, sizes),
         )
 
+    def as_points(self) -> ConvolutionProblem | None:
+        source, weights = self.inputs[0], self.inputs[1]
+        if source is None or weights is None or self.epilogue.operands or self._is_reordered:
+            return None
+        plain = source.format in (Format.LINEAR, Format.CHANNELS_LAST)
+        if not plain or not all(d.is_dense for d in (source, weights, self.output)):
+            return None
+        inputs = tuple(None if desc is None else point_desc(desc) for desc in self.inputs)
+        return ConvolutionProblem(
+            inputs, point_desc(source), point_desc(weights),
+            None if self._bias is None else inputs[self._bias], point_desc(self.output), POINT, 1,
+            self.epilogue, 1, "cuda",
+        )  # fmt: skip
+
     @property
     def _bias(self) -> int | None:
         has_bias = len(self.inputs) - self.epilogue.operands > 2 and self.inputs[2] is not None
@@ -195,6 +240,22 @@ class FullyConnectedWays(ProductWays):
             and source.format is Format.CHANNELS_LAST
             and prod(source.sizes[2:]) > 1
         )
+
+
+def point_desc(desc: TensorDesc) -> TensorDesc:
+    """Dense images, or rows of a matrix, as channels-last images of one point; weights as those of
+    a window of one, a vector as it is."""
+    if desc.rank < 2:
+        return desc
+    shape = (desc.sizes[0], prod(desc.sizes[1:]), 1, 1)
+    if desc.value is not None:
+        return TensorDesc(desc.dtype, shape, value=desc.value.reshape(shape))
+    return TensorDesc(desc.dtype, shape, Format.CHANNELS_LAST, quantization=desc.quantization)
+
+
+def as_point(view: TensorView) -> TensorView:
+    """The same memory, described by `point_desc`."""
+    return TensorView(point_desc(view.desc), view.slot, view.offset, view.digest)
 
 
 def _is_product(left: TensorDesc, right: TensorDesc, output: TensorDesc) -> bool:

@@ -147,6 +147,10 @@ class SlidingWindow:
         )
 
 
+POINT = SlidingWindow((1, 1), (1, 1), (1, 1), (0, 0), (0, 0))
+"""The window of a 1x1 convolution of images."""
+
+
 def spatial_in_three_dimensions(values: Sequence[int], filler: int) -> tuple[int, ...]:
     """Spatial sizes or strides with leading `filler`s, three in all."""
     return (filler,) * (SPATIAL_IN_C - len(values)) + tuple(values)

@@ -93,8 +93,13 @@ class PlannedConvolution(Candidate):
 
     def prepare(self) -> bool:
         plan = built(*self.request, 0)
-        self.workspace_bytes = 0 if plan is None else plan.workspace_bytes
-        return plan is not None
+        if plan is None:
+            return False
+        try:
+            self.workspace_bytes = plan.workspace_bytes
+        except DeviceError:  # there is one only for an engine that has brought it along
+            return False
+        return True
 
     def record(
         self,

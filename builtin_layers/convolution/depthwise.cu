@@ -20,10 +20,11 @@ struct Strides {
     long long of[4]; /* images, channels, rows, points */
 };
 
-/* Weights are [height, width, channels]. */
+/* Weights are [height, width, channels]. Where windows are small, four blocks on a multiprocessor
+ * are faster than more registers. */
 template <typename T, typename W, int PACK, int HEIGHT, int WIDTH, int STRIDE, int RUN, int TILE>
-__global__ void __launch_bounds__(128) convolution_depthwise(const T *input,
-    const W *__restrict__ weights, T *output, unsigned count, Two input_size,
+__global__ void __launch_bounds__(128, HEIGHT *WIDTH <= 9 ? 4 : 1) convolution_depthwise(
+    const T *input, const W *__restrict__ weights, T *output, unsigned count, Two input_size,
     Two output_size, int channels, Sizes size, Two before, Strides from,
     Strides to EPILOGUE_PARAMETERS)
 {
@@ -31,7 +32,6 @@ __global__ void __launch_bounds__(128) convolution_depthwise(const T *input,
     constexpr int AHEAD = COLUMNS * LINES <= 24 ? LINES : 2; /* lines loaded together */
     constexpr bool KEEPS = HEIGHT * WIDTH <= 9; /* the filter stays in registers */
     unsigned rest = blockIdx.x * 128u + threadIdx.x;
-    release_successors();
     const bool idle = rest >= count;
     if (idle)
         rest = 0;

@@ -6,6 +6,9 @@
  * of a row of the window. Any order of the 16 serves as long as both factors agree: a thread's
  * four elements are the four channels of one point, a single access.
  *
+ * DENSE, for three channels and even strides, leaves the fourth out: a row of the window is groups
+ * of eight neighbouring elements, two groups a step, of which a thread has two neighbours each.
+ *
  * Output channels are assigned to columns of the instruction in such an order that a thread ends
  * with eight neighbours of a point, one access of 16 bytes: see `pack` in shallow_cuda.py. */
 #include "storage.cuh"
@@ -30,146 +33,166 @@ struct Tiles {
 };
 
 /* S is the image's type, T that of the products and of the output; WIDTH is the window's width
- * up to a multiple of 4. Weights are [block of outputs, step, tile, lane] of 4 elements each. A
- * block computes `per_block` tiles, one after the other: the next one's image comes while the
- * products of one are made. */
-template <typename S, typename T, int WARPS, int ROWS, int TILES, int HEIGHT, int WIDTH,
-    int STRIDE>
-__global__ void __launch_bounds__(32 * WARPS) convolution_shallow(const S *input,
-    const uint2 *__restrict__ weights, T *output, int channels, Two input_size, Four size,
-    Two before, Tiles tiles, unsigned per_block, unsigned all, Strides from,
-    Strides to EPILOGUE_PARAMETERS)
+ * up to a multiple of 4, or where DENSE as far as groups reach. BLOCKS blocks fit a multiprocessor.
+ * Weights are [block of outputs, step, pair of tiles, lane, tile] of 4 elements each. */
+template <typename S, typename T, int CHANNELS, int WARPS, int ROWS, int BLOCKS, int TILES,
+    int HEIGHT, int WIDTH, int STRIDE, bool DENSE>
+__global__ void __launch_bounds__(32 * WARPS, BLOCKS) convolution_shallow(const S *input,
+    const uint4 *__restrict__ weights, T *output, Two input_size, Four size, Two before,
+    Tiles tiles, Strides from, Strides to EPILOGUE_PARAMETERS)
 {
     constexpr int LINES = ROWS * WARPS, SIDE = 16, THREADS = 32 * WARPS;
     constexpr int DOWN = (LINES - 1) * STRIDE + HEIGHT, ACROSS = (SIDE - 1) * STRIDE + WIDTH;
-    constexpr int STEPS = HEIGHT * (WIDTH / 4);
+    constexpr int DEPTH = DENSE ? 3 : 4, PITCH = (ACROSS * DEPTH + 1) / 2 * 2;
+    constexpr int GROUPS = WIDTH * 3 / 8; /* of a row, where DENSE */
+    constexpr int STEPS = DENSE ? (HEIGHT * GROUPS + 1) / 2 : HEIGHT * (WIDTH / 4);
     constexpr int SHARE = (DOWN * ACROSS + THREADS - 1) / THREADS;
-    constexpr bool KEEPS = STEPS * TILES <= 16; /* factors stay in registers */
-    constexpr int KEPT = KEEPS ? STEPS * TILES : 1;
-    constexpr bool SHARES = !KEEPS && STEPS * TILES <= 112; /* they lie in shared memory */
-    __shared__ Packed<T, 4> image[DOWN * ACROSS];
-    __shared__ uint2 factors[SHARES ? STEPS * TILES * 32 : 1];
+    constexpr int AT_ONCE = SHARE < 8 ? SHARE : 8; /* loads that go ahead of their conversion */
+    constexpr bool EARLY = ROWS == 1; /* there are registers for what the epilogue reads */
+    constexpr int UNROLLED = BLOCKS > 1 ? 2 : HEIGHT;
+    static_assert(!DENSE || (CHANNELS == 3 && STRIDE % 2 == 0), "");
+    __shared__ Packed<T, 4> room[(DOWN * PITCH + 3) / 4];
+    T *image = reinterpret_cast<T *>(room);
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int point = lane / 4, quarter = lane % 4;
-
-    release_successors();
-    uint2 kept[KEPT];
-    const uint2 *given = weights + blockIdx.y * (STEPS * TILES * 32);
-    if (KEEPS) {
-#pragma unroll
-        for (int k = 0; k < KEPT; k++)
-            kept[k] = given[k * 32 + lane];
-    } else if (SHARES) {
-        for (int k = threadIdx.x; k < STEPS * TILES * 32; k += THREADS)
-            factors[k] = given[k];
-    }
+    unsigned rest = blockIdx.x;
+    const int first_x = tiles.columns.split(rest) * SIDE;
+    const int first_y = tiles.rows.split(rest) * LINES;
+    const int n = rest;
+    const int first_channel = blockIdx.y * TILES * 8;
+    const uint4 *factors = weights + blockIdx.y * (STEPS * TILES * 16) + lane;
+    /* Places within an image have 31 bits. */
+    const int plane = static_cast<int>(from.of[1]), line = static_cast<int>(from.of[2]);
+    const int step = static_cast<int>(from.of[3]);
+    const int top = first_y * STRIDE - before.of[0], left = first_x * STRIDE - before.of[1];
     await_predecessors();
 
-    S seen[SHARE][4];
-    bool inside[SHARE];
-    auto fetch = [&](unsigned tile) {
-        const int first_x = tiles.columns.split(tile) * SIDE * STRIDE - before.of[1];
-        const int first_y = tiles.rows.split(tile) * LINES * STRIDE - before.of[0];
-        const S *source = input + tile * from.of[0];
+    const S *source = input + n * from.of[0];
+#pragma unroll 1
+    for (int start = threadIdx.x; start < DOWN * ACROSS; start += AT_ONCE * THREADS) {
+        S seen[AT_ONCE][CHANNELS];
+        bool inside[AT_ONCE];
 #pragma unroll
-        for (int k = 0; k < SHARE; k++) {
-            const int i = threadIdx.x + k * THREADS;
-            const int y = first_y + i / ACROSS, x = first_x + i % ACROSS;
+        for (int k = 0; k < AT_ONCE; k++) {
+            const int i = start + k * THREADS;
+            const int y = top + i / ACROSS, x = left + i % ACROSS;
             inside[k] = i < DOWN * ACROSS && y >= 0 && y < input_size.of[0] && x >= 0
                 && x < input_size.of[1];
-            const S *at = source + y * from.of[2] + x * from.of[3];
+            const int place = y * line + x * step;
 #pragma unroll
-            for (int c = 0; c < 4; c++)
-                if (inside[k] && c < channels)
-                    seen[k][c] = at[c * from.of[1]];
+            for (int c = 0; c < CHANNELS; c++)
+                if (inside[k])
+                    seen[k][c] = source[place + c * plane];
+        }
+#pragma unroll
+        for (int k = 0; k < AT_ONCE; k++) {
+            float values[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+            for (int c = 0; c < CHANNELS; c++)
+                values[c] = inside[k] ? widen<float>(seen[k][c]) : 0.0f;
+            const int i = start + k * THREADS;
+            if (i >= DOWN * ACROSS)
+                continue;
+            const Packed<T, 4> pack = narrow_all<T, float, 4>(values);
+            if (DENSE)
+#pragma unroll
+                for (int c = 0; c < 3; c++)
+                    image[i / ACROSS * PITCH + i % ACROSS * 3 + c] = pack.elements[c];
+            else
+                room[i] = pack;
+        }
+    }
+    const Epilogue epilogue = EPILOGUE_VALUES;
+    Epilogue::Operands operands[2][EARLY ? TILES / 4 : 1];
+    if (EARLY)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+#pragma unroll
+            for (int t = 0; t < TILES; t += 4) /* of elements that exist */
+                epilogue.fetch(operands[half][EARLY ? t / 4 : 0], 8, n,
+                    min(first_channel + t * 8 + quarter * 8, size.of[1] - 8), 0,
+                    min(first_y + warp, size.of[2] - 1),
+                    min(first_x + point + half * 8, size.of[3] - 1));
+    __syncthreads();
+
+    Product total[ROWS][TILES];
+#pragma unroll
+    for (int row = 0; row < ROWS; row++)
+#pragma unroll
+        for (int t = 0; t < TILES; t++)
+            total[row][t] = Product{{0.0f, 0.0f, 0.0f, 0.0f}};
+    const T *corner = image + warp * ROWS * STRIDE * PITCH + point * STRIDE * DEPTH
+        + quarter * (DENSE ? 2 : 4);
+    auto multiply = [&](int number, const unsigned (&a)[ROWS][4]) {
+#pragma unroll
+        for (int t = 0; t < TILES; t += 2) {
+            const uint4 b = factors[(number * TILES + t) * 16];
+#pragma unroll
+            for (int row = 0; row < ROWS; row++) {
+                Multiply<T>::add(total[row][t], a[row], b.x, b.y);
+                Multiply<T>::add(total[row][t + 1], a[row], b.z, b.w);
+            }
         }
     };
-    unsigned tile = blockIdx.x * per_block;
-    const unsigned last = tile + per_block < all ? tile + per_block : all;
-    fetch(tile);
-    const Epilogue epilogue = EPILOGUE_VALUES;
-#pragma unroll 1
-    for (; tile < last; tile++) {
+    constexpr int FAR = 8 * STRIDE * DEPTH;
+    if (DENSE) {
 #pragma unroll
-        for (int k = 0; k < SHARE; k++) {
-            float values[4];
+        for (int number = 0; number < STEPS; number++) {
+            unsigned a[ROWS][4];
 #pragma unroll
-            for (int c = 0; c < 4; c++)
-                values[c] = inside[k] && c < channels ? widen<float>(seen[k][c]) : 0.0f;
-            if (threadIdx.x + k * THREADS < DOWN * ACROSS)
-                image[threadIdx.x + k * THREADS] = narrow_all<T, float, 4>(values);
+            for (int row = 0; row < ROWS; row++)
+#pragma unroll
+                for (int k = 0; k < 2; k++) { /* weights behind the last group are 0 */
+                    const int group = min(number * 2 + k, HEIGHT * GROUPS - 1);
+                    const T *at = corner + (row * STRIDE + group / GROUPS) * PITCH
+                        + group % GROUPS * 8;
+                    a[row][k * 2] = *reinterpret_cast<const unsigned *>(at);
+                    a[row][k * 2 + 1] = *reinterpret_cast<const unsigned *>(at + FAR);
+                }
+            multiply(number, a);
         }
-        __syncthreads();
-        if (tile + 1 < last)
-            fetch(tile + 1);
-        unsigned rest = tile;
-        const int first_x = tiles.columns.split(rest) * SIDE;
-        const int first_y = tiles.rows.split(rest) * LINES;
-        const int n = rest;
-        Epilogue::Operands operands[ROWS][2][TILES / 4];
-#pragma unroll
-        for (int row = 0; row < ROWS; row++)
-#pragma unroll
-            for (int half = 0; half < 2; half++)
-#pragma unroll
-                for (int t = 0; t < TILES; t += 4) /* of elements that exist */
-                    epilogue.fetch(operands[row][half][t / 4], 8, n,
-                        min(blockIdx.y * TILES * 8 + t * 8 + quarter * 8, size.of[1] - 8), 0,
-                        min(first_y + warp * ROWS + row, size.of[2] - 1),
-                        min(first_x + point + half * 8, size.of[3] - 1));
-        Product total[ROWS][TILES];
-#pragma unroll
-        for (int row = 0; row < ROWS; row++)
-#pragma unroll
-            for (int t = 0; t < TILES; t++)
-                total[row][t] = Product{{0.0f, 0.0f, 0.0f, 0.0f}};
-#pragma unroll(KEEPS ? HEIGHT : 1)
+    } else {
+#pragma unroll UNROLLED
         for (int j = 0; j < HEIGHT; j++)
 #pragma unroll
             for (int k = 0; k < WIDTH; k += 4) {
                 unsigned a[ROWS][4];
 #pragma unroll
                 for (int row = 0; row < ROWS; row++) {
-                    const int line = (warp * ROWS + row) * STRIDE + j;
-                    const Packed<T, 4> *at =
-                        image + line * ACROSS + point * STRIDE + k + quarter;
-                    const uint2 near = at[0].words[0], far = at[8 * STRIDE].words[0];
+                    const T *at = corner + (row * STRIDE + j) * PITCH + k * 4;
+                    const uint2 near = *reinterpret_cast<const uint2 *>(at);
+                    const uint2 far = *reinterpret_cast<const uint2 *>(at + FAR);
                     a[row][0] = near.x;
                     a[row][1] = far.x;
                     a[row][2] = near.y;
                     a[row][3] = far.y;
                 }
-#pragma unroll
-                for (int t = 0; t < TILES; t++) {
-                    const int number = (j * (WIDTH / 4) + k / 4) * TILES + t;
-                    const uint2 b = KEEPS ? kept[KEEPS ? number : 0]
-                        : SHARES ? factors[number * 32 + lane] : given[number * 32 + lane];
-#pragma unroll
-                    for (int row = 0; row < ROWS; row++)
-                        Multiply<T>::add(total[row][t], a[row], b.x, b.y);
-                }
-            }
-        __syncthreads();
-#pragma unroll
-        for (int row = 0; row < ROWS; row++)
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                const int y = first_y + warp * ROWS + row, x = first_x + point + half * 8;
-                if (y >= size.of[2] || x >= size.of[3])
-                    continue;
-#pragma unroll
-                for (int t = 0; t < TILES; t += 4) {
-                    const int m = blockIdx.y * TILES * 8 + t * 8 + quarter * 8;
-                    if (m >= size.of[1])
-                        continue;
-                    float values[8];
-#pragma unroll
-                    for (int k = 0; k < 8; k++)
-                        values[k] = total[row][t + k / 2].of[half * 2 + k % 2];
-                    epilogue.finish(values, operands[row][half][t / 4]);
-                    store<T, float, 8>(
-                        output + n * to.of[0] + m + y * to.of[2] + x * to.of[3], values);
-                }
+                multiply(j * (WIDTH / 4) + k / 4, a);
             }
     }
+
+#pragma unroll
+    for (int row = 0; row < ROWS; row++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int y = first_y + warp * ROWS + row, x = first_x + point + half * 8;
+            if (y >= size.of[2] || x >= size.of[3])
+                continue;
+            T *place = output + n * to.of[0] + y * to.of[2] + x * to.of[3];
+#pragma unroll
+            for (int t = 0; t < TILES; t += 4) {
+                const int m = first_channel + t * 8 + quarter * 8;
+                if (m >= size.of[1])
+                    continue;
+                float values[8];
+#pragma unroll
+                for (int k = 0; k < 8; k++)
+                    values[k] = total[row][t + k / 2].of[half * 2 + k % 2];
+                if (EARLY)
+                    epilogue.finish(values, operands[half][EARLY ? t / 4 : 0]);
+                else
+                    epilogue.apply(values, 8, n, m, 0, y, x);
+                store<T, float, 8>(place + m, values);
+            }
+        }
 }

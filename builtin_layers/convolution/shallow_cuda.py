@@ -7,7 +7,8 @@ It reads float32, 16-bit floats or bytes, linear or channels-last, and writes ch
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
+from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 
@@ -20,8 +21,32 @@ from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:shallow:"
 
-SHARES = ((4, 2), (8, 2), (4, 4), (8, 1))
-"""Warps of a block and rows that each computes; a good guess first."""
+@dataclass(frozen=True)
+class Share:
+    """Warps of a block, rows that each computes, blocks that a multiprocessor must hold, and
+    whether the three channels of a point lie without a gap."""
+
+    warps: int
+    rows: int
+    blocks: int = 1
+    dense: bool = False
+
+    @property
+    def name(self) -> str:
+        """Such as 4x1, 4x2x8 where eight blocks fit, or dense-4x1."""
+        sizes = f"{self.warps}x{self.rows}" + (f"x{self.blocks}" if self.blocks > 1 else "")
+        return f"dense-{sizes}" if self.dense else sizes
+
+
+WIDE_SHARES = (Share(4, 2, 4), Share(4, 1))
+"""For blocks of 64 output channels, whose registers let too few blocks run at once; a good guess
+first."""
+
+NARROW_SHARES = (Share(4, 2), Share(4, 1))
+"""For blocks of 32."""
+
+DENSE_SHARES = (Share(4, 2, 4, dense=True),)
+"""Further ones for three channels and even strides, where they save steps."""
 
 MOST_CHANNELS = 4
 """Channels to a point in shared memory."""
@@ -29,17 +54,13 @@ MOST_CHANNELS = 4
 SIDE = 16
 """Points of a row that a block computes."""
 
-BLOCKS = 1056
-"""Blocks that keep a large GPU busy: where there are more tiles, each block computes several, so
-that it brings weights into shared memory once."""
-
 OUTPUTS = 8
 """Output channels in one tile of the matrix instruction, and in one access of a thread."""
 
 SHARED_BYTES = 48 << 10
 
-MOST_KEPT, MOST_SHARED = 16, 112
-"""Matrices of weights up to which they stay in registers, and in shared memory."""
+MOST_PLACES = 1 << 31
+"""Elements of an image, with gaps: the kernel counts them in 31 bits."""
 
 SOURCES = (*FLOATS, DataType.UINT8)
 OUTPUT_TYPES = (DataType.FLOAT16, DataType.BFLOAT16)
@@ -49,17 +70,17 @@ WITH_BFLOAT16 = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 """Architectures whose tensor cores multiply bfloat16."""
 
 FILE = "convolution/shallow.cu"
-LAYOUT = "TTTi2i4i2i6III4q4q"
+LAYOUT = "TTT2i4i2i6I4q4q"
 
 
 class ShallowConvolution(Candidate):
     """The loops of shallow.cu."""
 
-    def __init__(self, problem: ConvolutionProblem, share: tuple[int, int]) -> None:
+    def __init__(self, problem: ConvolutionProblem, share: Share) -> None:
         self._problem = problem
         self._share = share
         first = frozenset({0})
-        self.tactic = Tactic(_name(share), strided_inputs=first, strided_outputs=first)
+        self.tactic = Tactic(PREFIX + share.name, strided_inputs=first, strided_outputs=first)
 
     def record(
         self,
@@ -78,19 +99,19 @@ class ShallowConvolution(Candidate):
         outputs = output.shape[1]
         tiles = tiles_for(outputs)
         value = constant_weights(problem.weights)
+        dense = self._share.dense
         weights = stream.store.pack(
-            ("cuda shallow weights", inputs[1].digest, output.dtype.value, tiles),
-            lambda: pack(value, output.dtype, tiles),
+            ("cuda shallow weights", inputs[1].digest, output.dtype.value, tiles, dense),
+            lambda: (pack_dense if dense else pack)(value, output.dtype, tiles),
         )
-        warps, rows = self._share
-        down = -(-output.shape[2] // (rows * warps))
+        share = self._share
+        down = -(-output.shape[2] // (share.rows * share.warps))
         across = -(-output.shape[3] // SIDE)
-        count = output.shape[0] * down * across
-        per_block = 1 if _factors(window, outputs) <= MOST_KEPT else -(-count // BLOCKS)
         function = (
-            f"convolution_shallow<{stored(source.dtype)}, {stored(output.dtype)}, {warps}, "
-            f"{rows}, {tiles}, {window.kernel[0]}, {padded_width(window.kernel[1])}, "
-            f"{window.strides[0]}>"
+            f"convolution_shallow<{stored(source.dtype)}, {stored(output.dtype)}, "
+            f"{source.shape[1]}, {share.warps}, {share.rows}, {share.blocks}, {tiles}, "
+            f"{window.kernel[0]}, {_width(window, dense)}, {window.strides[0]}, "
+            f"{'true' if dense else 'false'}>"
         )
         narrow = output.dtype is DataType.BFLOAT16
         stream.launch_grid(
@@ -98,9 +119,9 @@ class ShallowConvolution(Candidate):
                 FILE, function, LAYOUT + fused.layout, fused.header,
                 WITH_BFLOAT16 if narrow else None,
             ),
-            (-(-count // per_block), -(-outputs // (OUTPUTS * tiles)), 1), (32 * warps,),
-            source, weights, output, source.shape[1], source.shape[2:], output.shape,
-            window.before, divisors((across, down)), per_block, count,
+            (output.shape[0] * down * across, -(-outputs // (OUTPUTS * tiles)), 1),
+            (32 * share.warps,), source, weights, output, source.shape[2:], output.shape,
+            window.before, divisors((across, down)),
             source.desc.element_strides, output.desc.element_strides, *fused.arguments(inputs),
         )  # fmt: skip
 
@@ -109,13 +130,19 @@ def candidates(problem: ConvolutionProblem, tactic: str | None = None) -> Iterat
     """The way with the tactic's name; without one all that fit, a good guess first."""
     if not _fits(problem) or not fuses(problem, OUTPUTS):
         return
-    for share in SHARES:
-        if tactic in (None, _name(share)) and _shared_bytes(problem, share) <= SHARED_BYTES:
+    outputs, channels = problem.output.sizes[1], problem.source.sizes[1]
+    for share in shares_for(outputs, channels, problem.window):
+        if tactic in (None, PREFIX + share.name) and _fits_shared(problem.window, share):
             yield ShallowConvolution(problem, share)
 
 
-def _name(share: tuple[int, int]) -> str:
-    return f"{PREFIX}{share[0]}x{share[1]}"
+def shares_for(outputs: int, channels: int, window: SlidingWindow) -> tuple[Share, ...]:
+    """How blocks may compute so many output channels; a good guess first."""
+    shares = NARROW_SHARES if tiles_for(outputs) == 4 else WIDE_SHARES
+    height, width = window.kernel
+    dense = height * _groups(width) / 2 < height * padded_width(width) / 4
+    even = channels == 3 and window.strides[0] % 2 == 0
+    return (*DENSE_SHARES, *shares) if even and dense else shares
 
 
 def takes(source: TensorDesc, weights: TensorDesc, output: TensorDesc, groups: int) -> bool:
@@ -148,7 +175,8 @@ def padded_width(width: int) -> int:
 
 
 def pack(weights: Array, dtype: DataType, tiles: int) -> Array:
-    """[M, C, height, width] -> [block of outputs, step, tile, lane, 4] as bits of `dtype`.
+    """[M, C, height, width] -> [block of outputs, step, pair of tiles, lane, tile, 4] as bits of
+    `dtype`.
 
     A step is four points of a row of the window; lane l holds the four channels of point l % 4
     for column l / 4 of the tile. Column n of tile t is output 32 * (t / 4) + 8 * (n / 2) +
@@ -166,10 +194,48 @@ def pack(weights: Array, dtype: DataType, tiles: int) -> Array:
         blocks, tiles // 4, 4, 4, 2, MOST_CHANNELS, height, padded_width(width) // 4, 4
     )
     ordered = split.transpose(0, 6, 7, 1, 3, 2, 4, 8, 5)
-    flat = np.ascontiguousarray(ordered).reshape(
-        blocks, height * padded_width(width) // 4, tiles, 32, MOST_CHANNELS
+    return _in_pairs(ordered.reshape(blocks, -1, tiles, 32, MOST_CHANNELS), dtype)
+
+
+def pack_dense(weights: Array, dtype: DataType, tiles: int) -> Array:
+    """[M, 3, height, width] -> [block of outputs, step, pair of tiles, lane, tile, 4] as bits of
+    `dtype`.
+
+    A row of the window is groups of eight elements, points and their channels as they follow each
+    other; a step is two groups. Lane l holds elements 2 * (l % 4) and the next one of both for
+    column l / 4 of the tile. Columns are those of `pack`.
+    """
+    outputs, channels, height, width = weights.shape
+    blocks, groups = -(-outputs // (tiles * OUTPUTS)), _groups(width)
+    steps = -(-height * groups // 2)
+    rows = np.zeros((blocks * tiles * OUTPUTS, height, groups * 8), np.float32)
+    rows[:outputs, :, : width * channels] = np.moveaxis(weights, 1, -1).reshape(
+        outputs, height, width * channels
     )
-    return flat.astype(dtype.numpy).view(np.uint16)
+    full = np.zeros((len(rows), steps * 16), np.float32)
+    full[:, : height * groups * 8] = rows.reshape(len(rows), -1)
+    # block, t / 4, n / 2, t % 4, n % 2, step, group, pair, element
+    split = full.reshape(blocks, tiles // 4, 4, 4, 2, steps, 2, 4, 2)
+    ordered = split.transpose(0, 5, 1, 3, 2, 4, 7, 6, 8)
+    return _in_pairs(ordered.reshape(blocks, steps, tiles, 32, 4), dtype)
+
+
+def _in_pairs(ordered: Array, dtype: DataType) -> Array:
+    """[blocks, steps, tiles, lanes, 4] so that a lane reads two tiles in one access."""
+    blocks, steps, tiles, lanes, elements = ordered.shape
+    pairs = ordered.reshape(blocks, steps, tiles // 2, 2, lanes, elements).swapaxes(3, 4)
+    return np.ascontiguousarray(pairs).astype(dtype.numpy).view(np.uint16)
+
+
+def _groups(width: int) -> int:
+    """Groups of eight elements in a row of the window, of three channels."""
+    return -(-width * 3 // 8)
+
+
+def _width(window: SlidingWindow, dense: bool) -> int:
+    """Points of a row that the kernel looks at."""
+    width = window.kernel[1]
+    return -(-_groups(width) * 8 // 3) if dense else padded_width(width)
 
 
 def _fits(problem: ConvolutionProblem) -> bool:
@@ -180,21 +246,14 @@ def _fits(problem: ConvolutionProblem) -> bool:
         and window.dilations == (1, 1)
         and window.strides[0] == window.strides[1]
         and pack_width(1, (output, 0)) == OUTPUTS
-        and _shared_bytes(problem, SHARES[0]) <= SHARED_BYTES
+        and _fits_shared(window, WIDE_SHARES[-1])
+        and max(map(mul, source.sizes[1:], source.element_strides[1:])) < MOST_PLACES
     )
 
 
-def _factors(window: SlidingWindow, outputs: int) -> int:
-    """Matrices of weights that a warp multiplies by."""
-    return window.kernel[0] * (padded_width(window.kernel[1]) // 4) * tiles_for(outputs)
-
-
-def _shared_bytes(problem: ConvolutionProblem, share: tuple[int, int]) -> int:
-    """Bytes of the part of the image that a block sees, and of weights that lie beside it."""
-    window = problem.window
-    step, width = window.strides[0], padded_width(window.kernel[1])
-    down = (prod(share) - 1) * step + window.kernel[0]
-    across = (SIDE - 1) * step + width
-    factors = _factors(window, problem.output.sizes[1])
-    held = factors if MOST_KEPT < factors <= MOST_SHARED else 1
-    return down * across * MOST_CHANNELS * 2 + held * 256
+def _fits_shared(window: SlidingWindow, share: Share) -> bool:
+    """Whether shared memory holds the part of the image that a block sees."""
+    step = window.strides[0]
+    down = (share.warps * share.rows - 1) * step + window.kernel[0]
+    across = (SIDE - 1) * step + _width(window, share.dense)
+    return down * across * MOST_CHANNELS * 2 <= SHARED_BYTES

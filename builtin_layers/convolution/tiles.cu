@@ -1,5 +1,6 @@
 /* Convolution of channels-last 16-bit floats as a product of matrices on the tensor cores: output
- * points x (window x channels) times (window x channels) x output channels.
+ * points x (window x channels) times (window x channels) x output channels. T is what is
+ * multiplied, U what is stored.
  *
  * A block computes BM points of BN output channels. Both factors come in pieces of BK elements
  * through a ring of STAGES pieces in shared memory. WARPS_K warps share a piece's products, SPLIT
@@ -10,7 +11,7 @@
 #include "dependency.cuh"
 #include "division.cuh"
 #include "epilogue.cuh"
-#include "matrix_instructions.cuh"
+#include "matrix_tiles.cuh"
 
 using namespace plugrt;
 
@@ -33,17 +34,9 @@ struct Item {
     bool exists;
 };
 
-/* Where group `group` of 8 elements of a row begins, in bytes: rows are so permuted that neither
- * copies nor loads of matrices meet in one bank. */
-template <int BK> __device__ __forceinline__ unsigned place(int row, int group)
-{
-    const int turn = BK >= 64 ? row & 7 : row >> 1 & 3;
-    return row * (BK * 2) + (group ^ turn) * 16;
-}
-
-template <typename T, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
+template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
     int SPLIT, bool POINT, bool PACKED>
-__device__ __forceinline__ void convolve(const T *input, const T *__restrict__ weights, T *output,
+__device__ __forceinline__ void convolve(const T *input, const T *__restrict__ weights, U *output,
     int points, int channels, int outputs, int taps, Sizes size, Two input_size, Window window,
     Strides from, Strides to, const Epilogue &epilogue)
 {
@@ -63,7 +56,6 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
     const int last = SPLIT > 1 ? (blockIdx.z + 1) * pieces / SPLIT : pieces;
     const int m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
 
-    release_successors();
 
     /* Where the thread's copies begin. */
     const T *factor_b = weights + static_cast<long long>(n0 + first_row) * all_groups * 8;
@@ -164,7 +156,7 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
             epilogue.fetch(operands[EARLY ? k : 0], at.count, at.image, at.channel, 0, at.y, at.x);
         }
 
-    const int warp = thread / 32, lane = thread % 32;
+    const int warp = thread / 32;
     const int warp_k = warp / (WARPS_M * WARPS_N), warp_n = warp / WARPS_M % WARPS_N;
     const int warp_m = warp % WARPS_M;
     Product total[MT][NT];
@@ -173,8 +165,6 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
 #pragma unroll
         for (int j = 0; j < NT; j++)
             total[i][j] = Product{{0.0f, 0.0f, 0.0f, 0.0f}};
-    const int row_a = warp_m * WM + lane % 16, group_a = lane / 16;
-    const int row_b = warp_n * WN + lane % 8 + lane / 16 * 8, group_b = lane / 8 % 2;
     int stage = 0, free = STAGES - 1;
     for (int piece = first; piece < last; piece++) {
         await_groups<STAGES - 2>();
@@ -186,23 +176,9 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
         end_group();
         const unsigned here = base + stage * STAGE;
 #pragma unroll
-        for (int share = 0; share < BK / 16 / WARPS_K; share++) {
-            const int step = share * WARPS_K + warp_k;
-            unsigned a[MT][4], b[NT / 2][4];
-#pragma unroll
-            for (int i = 0; i < MT; i++)
-                load_matrices(a[i], here + place<BK>(row_a + i * 16, step * 2 + group_a));
-#pragma unroll
-            for (int j = 0; j < NT / 2; j++)
-                load_matrices(b[j],
-                    here + BM * BK * 2 + place<BK>(row_b + j * 16, step * 2 + group_b));
-#pragma unroll
-            for (int i = 0; i < MT; i++)
-#pragma unroll
-                for (int j = 0; j < NT; j++)
-                    Multiply<T>::add(
-                        total[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-        }
+        for (int share = 0; share < BK / 16 / WARPS_K; share++)
+            multiply_step<T, BK>(total, here, here + BM * BK * 2, warp_m * WM, warp_n * WN,
+                share * WARPS_K + warp_k);
         stage = stage + 1 == STAGES ? 0 : stage + 1;
         free = free + 1 == STAGES ? 0 : free + 1;
     }
@@ -212,17 +188,7 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
     /* Sums pass through shared memory, so that a thread ends with eight neighbouring channels. */
     constexpr int LINE = BN + 8;
     float *sums = reinterpret_cast<float *>(room);
-#pragma unroll
-    for (int i = 0; i < MT; i++)
-#pragma unroll
-        for (int j = 0; j < NT; j++)
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                const int row = warp_k * BM + warp_m * WM + i * 16 + half * 8 + lane / 4;
-                const int column = warp_n * WN + j * 8 + lane % 4 * 2;
-                *reinterpret_cast<float2 *>(sums + row * LINE + column) =
-                    make_float2(total[i][j].of[half * 2], total[i][j].of[half * 2 + 1]);
-            }
+    put_sums<LINE>(sums, warp_k * BM + warp_m * WM, warp_n * WN, total);
     if (SPLIT > 1)
         cluster_barrier();
     else
@@ -260,42 +226,42 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
                 }
         }
         epilogue.finish(values, operands[EARLY ? turn : 0]);
-        T *there = output + at.image * to.of[0] + at.channel * to.of[1] + at.y * to.of[2]
+        U *there = output + at.image * to.of[0] + at.channel * to.of[1] + at.y * to.of[2]
             + at.x * to.of[3];
         if (PACKED)
-            store<T, float, 8>(there, values);
+            store<U, float, 8>(there, values);
         else
-            store_some<T, float, 8>(there, to.of[1], at.count, values);
+            store_some<U, float, 8>(there, to.of[1], at.count, values);
     }
     if (SPLIT > 1)
         cluster_barrier(); /* others read this block's sums */
 }
 
 #define PARAMETERS                                                                            \
-    const T *input, const T *__restrict__ weights, T *output, int points, int channels,       \
+    const T *input, const T *__restrict__ weights, U *output, int points, int channels,       \
         int outputs, int taps, Sizes size, Two input_size, Window window, Strides from,        \
         Strides to EPILOGUE_PARAMETERS
 #define ARGUMENTS                                                                             \
     input, weights, output, points, channels, outputs, taps, size, input_size, window, from, to
 
-template <typename T, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
+template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
     bool POINT, bool PACKED>
 __global__ void __launch_bounds__(32 * WARPS_M *WARPS_N *WARPS_K) convolution_tiles(PARAMETERS)
 {
     const Epilogue epilogue = EPILOGUE_VALUES;
-    convolve<T, BM, BN, BK, WARPS_M, WARPS_N, WARPS_K, STAGES, 1, POINT, PACKED>(
+    convolve<T, U, BM, BN, BK, WARPS_M, WARPS_N, WARPS_K, STAGES, 1, POINT, PACKED>(
         ARGUMENTS, epilogue);
 }
 
 #if __CUDA_ARCH__ >= 900
 /* SPLIT blocks along z share a sum. */
-template <typename T, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
+template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
     int SPLIT, bool POINT, bool PACKED>
 __global__ void __cluster_dims__(1, 1, SPLIT) __launch_bounds__(32 * WARPS_M *WARPS_N *WARPS_K)
     convolution_tiles_split(PARAMETERS)
 {
     const Epilogue epilogue = EPILOGUE_VALUES;
-    convolve<T, BM, BN, BK, WARPS_M, WARPS_N, WARPS_K, STAGES, SPLIT, POINT, PACKED>(
+    convolve<T, U, BM, BN, BK, WARPS_M, WARPS_N, WARPS_K, STAGES, SPLIT, POINT, PACKED>(
         ARGUMENTS, epilogue);
 }
 #endif

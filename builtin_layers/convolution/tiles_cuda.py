@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from ...plugins import Array, DataType, Format, Stream, Tactic, TensorView
+from ...plugins import Array, DataType, Format, Stream, Tactic, TensorDesc, TensorView
 from ...plugins.native.cuda import CudaKernel, available, device_properties
 from ...plugins.native.cuda.architectures import best_for
 from ...plugins.native.cuda.devices import DeviceProperties
@@ -33,6 +33,9 @@ LAYOUT = "TTTiiii6I2i7i4q4q"
 
 MOST_TILES = 8
 """Tiles that are offered."""
+
+MOST_FOR_SUMS = 3
+"""Those where results are in float32, which few layers of a network are for."""
 
 MOST_POINTS = 1 << 30
 """The kernel numbers the points of whole tiles in 32 bits."""
@@ -61,7 +64,7 @@ class TileConvolution(Candidate):
             DirectConvolution(problem).record(stream, inputs, output, workspace)
             return
         fused = epilogue_of(problem, GROUP, inputs)
-        packed = pack_width(1, (output.desc, output.offset)) >= GROUP
+        packed = _is_packed(output.desc, output.offset)
         value, dtype = constant_weights(problem.weights), source.dtype
         weights = stream.store.pack(
             ("cuda weights", inputs[1].digest, dtype.value, Format.CHANNELS_LAST.value),
@@ -83,7 +86,7 @@ class TileConvolution(Candidate):
     def compilation(self) -> CudaKernel:
         """What is launched where tensors begin as they should."""
         problem = self._problem
-        packed = pack_width(1, (problem.output, 0)) >= GROUP
+        packed = _is_packed(problem.output, 0)
         return self._kernel(epilogue_of(problem, GROUP), packed)
 
     def _kernel(self, fused: EpilogueSource, packed: bool) -> CudaKernel:
@@ -93,9 +96,10 @@ class TileConvolution(Candidate):
             numbers.append(tile.split)
         is_point = prod(window.kernel) == 1 and not any(window.before + window.after)
         flags = ["true" if flag else "false" for flag in (is_point, packed)]
+        types = [stored(desc.dtype) for desc in (self._problem.source, self._problem.output)]
         function = (
             f"convolution_tiles{'_split' if tile.split > 1 else ''}"
-            f"<{', '.join([stored(self._problem.source.dtype), *map(str, numbers), *flags])}>"
+            f"<{', '.join([*types, *map(str, numbers), *flags])}>"
         )
         return kernel(
             FILE, function, LAYOUT + fused.layout, fused.header,
@@ -153,7 +157,8 @@ def promising(problem: ConvolutionProblem) -> list[Tile]:
         if tile.shared_bytes <= gpu.shared_bytes_per_block
         and (split == 1 or task.is_worth_splitting(tile, split, gpu.multiprocessors))
     ]
-    return sorted(found, key=lambda tile: task.cycles(tile, gpu.multiprocessors))[:MOST_TILES]
+    found.sort(key=lambda tile: task.cycles(tile, gpu.multiprocessors))
+    return found[: MOST_TILES if problem.output.dtype in TYPES else MOST_FOR_SUMS]
 
 
 @cache
@@ -166,11 +171,17 @@ def pack(weights: Array, dtype: DataType) -> Array:
     return np.ascontiguousarray(np.moveaxis(weights, 1, -1).astype(dtype.numpy))
 
 
+def _is_packed(output: TensorDesc, offset: int) -> bool:
+    """Whether a thread can store its channels in whole accesses."""
+    width = pack_width(1, (output, offset))
+    return width * output.dtype.itemsize >= ACCESS_BYTES and output.sizes[1] % GROUP == 0
+
+
 def _fits(problem: ConvolutionProblem) -> bool:
     source, weights, output = problem.source, problem.weights, problem.output
     return (
         source.dtype in TYPES
-        and output.dtype is source.dtype
+        and output.dtype in (source.dtype, DataType.FLOAT32)
         and weights.dtype in (*TYPES, DataType.FLOAT32)
         and not any(desc.quantization for desc in (source, weights, output))
         and weights.is_constant

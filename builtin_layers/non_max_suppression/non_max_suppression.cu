@@ -2,6 +2,7 @@
  *
  * Arithmetic on boxes is rounded step by step, as on the CPU: an overlap that equals the
  * threshold must not come out otherwise. */
+#include "sorting.cuh"
 #include "storage.cuh"
 
 using namespace plugrt;
@@ -53,23 +54,6 @@ __device__ __forceinline__ uint64 key_of(float score, unsigned box)
     return static_cast<uint64>(~bits) << 32 | box;
 }
 
-/* Bitonic sorting of `count` keys, a power of two, by all threads. */
-__device__ void sort_keys(uint64 *keys, unsigned count)
-{
-    for (unsigned size = 2; size <= count; size *= 2)
-        for (unsigned apart = size / 2; apart > 0; apart /= 2) {
-            for (unsigned k = threadIdx.x; k < count / 2; k += THREADS) {
-                const unsigned low = 2 * k - (k & (apart - 1)), high = low + apart;
-                const uint64 a = keys[low], b = keys[high];
-                if ((a > b) == ((low & size) == 0)) {
-                    keys[low] = b;
-                    keys[high] = a;
-                }
-            }
-            __syncthreads();
-        }
-}
-
 /* `keys` has room for `capacity`, a power of two, per image and class; its first places hold the
  * selected boxes in the end, `selected` their number. */
 extern "C" __global__ void __launch_bounds__(256) select_boxes(const float4 *__restrict__ boxes,
@@ -102,12 +86,12 @@ extern "C" __global__ void __launch_bounds__(256) select_boxes(const float4 *__r
         for (unsigned k = threadIdx.x; k < padded; k += THREADS)
             sorted[k] = keys[k];
         __syncthreads();
-        sort_keys(sorted, padded);
+        sort_keys<THREADS>(sorted, padded);
         for (unsigned k = threadIdx.x; k < total; k += THREADS)
             keys[k] = sorted[k];
         __syncthreads();
     } else {
-        sort_keys(keys, padded);
+        sort_keys<THREADS>(keys, padded);
     }
     unsigned found = 0;
     for (unsigned start = 0; start < total && found < limit; start += THREADS) {

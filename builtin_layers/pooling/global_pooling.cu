@@ -25,7 +25,6 @@ __global__ void __launch_bounds__(256) global_pooling(const T *input, T *output,
 {
     constexpr int LANES = 16, ROWS = 256 / LANES, WARPS = 8;
     __shared__ float parts[WARPS][LANES][PACK];
-    release_successors();
     await_predecessors();
     const int lane = threadIdx.x % LANES, row = threadIdx.x / LANES;
     const int groups = (packs + LANES - 1) / LANES;
@@ -79,7 +78,6 @@ __global__ void __launch_bounds__(256) global_pooling_rows(const T *input,
     long long from_image, long long from_channel, long long to_image,
     long long to_channel EPILOGUE_PARAMETERS)
 {
-    release_successors();
     await_predecessors();
     const unsigned row = blockIdx.x * 8u + threadIdx.x / 32u;
     const int lane = threadIdx.x % 32;

@@ -133,7 +133,6 @@ __global__ void __launch_bounds__(256) pooling(const T *input, T *output, unsign
     Strides from, Strides to EPILOGUE_PARAMETERS)
 {
     unsigned rest = blockIdx.x * 256u + threadIdx.x;
-    release_successors();
     const bool idle = rest >= count;
     int c = 0;
     if (channels_fastest)
@@ -221,7 +220,6 @@ __global__ void __launch_bounds__(256) pooling_in_two(const T *input,
     Strides to EPILOGUE_PARAMETERS)
 {
     extern __shared__ uint4 room[];
-    release_successors();
     await_predecessors();
     constexpr int POINTS = 256 / LANES;
     Packed<T, PACK> *image = reinterpret_cast<Packed<T, PACK> *>(room);

@@ -1,4 +1,4 @@
-"""The layer: attributes, shape rule, reference, and its one native kernel."""
+"""The layer: attributes, shape rule, reference, and the choice of kernels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ...plugins import (
     Array,
     Combination,
+    DeviceError,
     Format,
     LayerPlugin,
     Shape,
@@ -25,11 +26,10 @@ from ...plugins import (
 from .. import numpy_fallback
 from ..activation import CLIP, LEAKY, Activation
 from ..convolution.reference import convolve
+from ..gpu_tactics import is_for_gpu
 from ..scratchpad import expected_threads
-from ..sliding_window import SlidingWindow
+from ..sliding_window import POINT, SlidingWindow
 from . import kernel
-
-POINT = SlidingWindow((1, 1), (1, 1), (1, 1), (0, 0), (0, 0))
 
 
 class SeparableConvolution(LayerPlugin):
@@ -38,8 +38,8 @@ class SeparableConvolution(LayerPlugin):
 
     input [N, C, H, W], depthwise_weights [D, 1, h, w], depthwise_bias [D], weights [M, D, 1, 1],
     bias [M], expansion_weights [D, C, 1, 1] and expansion_bias [D] (both or none; without them
-    D = C) -> [N, M, H', W']. float32 or bfloat16, biases float32. Raises ShapeError where these do
-    not fit.
+    D = C) -> [N, M, H', W']. float32 or bfloat16, on GPUs float16 too; biases float32. What
+    lies between is rounded to that type. Raises ShapeError where these do not fit.
     """
 
     type = "SeparableConvolution"
@@ -48,6 +48,7 @@ class SeparableConvolution(LayerPlugin):
         "expansion_weights?", "expansion_bias?",
     )  # fmt: skip
     recordable = True
+    devices = ("cpu", "cuda")
 
     strides = attribute(tuple[int, ...], (), "steps of the depthwise window; () means ones")
     padding = attribute(
@@ -132,13 +133,21 @@ class SeparableConvolution(LayerPlugin):
         return same and all(d is None or d.format is Format.LINEAR for d in rest)
 
     def getTactics(self, request: TacticRequest) -> Sequence[Tactic]:
-        found = kernel.tactic(self._problem(request.inputs, request.outputs[0], request.epilogue))
+        problem = self._problem(request.inputs, request.outputs[0], request.epilogue)
+        if request.device == "cuda":
+            from . import steps_cuda
+
+            steps = steps_cuda.steps(problem)
+            return numpy_fallback.tactics(request) if steps is None else (steps.tactic,)
+        found = kernel.tactic(problem)
         return numpy_fallback.tactics(request) if found is None else (found,)
 
     def getWorkspaceSize(
         self, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
     ) -> int:
         problem = self._problem(inputs, outputs[0], self.epilogue)
+        if is_for_gpu(self.tactic):
+            return int(self._steps(problem).workspace_bytes)
         if self.tactic.name != kernel.NAME or kernel.fused(problem) is None:
             return 0
         return kernel.workspace_bytes(problem, expected_threads())
@@ -148,10 +157,23 @@ class SeparableConvolution(LayerPlugin):
     ) -> None:
         descs = [None if view is None else view.desc for view in inputs]
         problem = self._problem(descs, outputs[0].desc, self.epilogue)
-        if self.tactic.name != kernel.NAME or kernel.fused(problem) is None:
+        if stream.device == "cuda":
+            self._steps(problem).record(stream, self._padded(inputs), outputs[0], workspace)
+        elif self.tactic.name != kernel.NAME or kernel.fused(problem) is None:
             numpy_fallback.record_reference(self, inputs, outputs, stream)
         else:
             kernel.record(problem, stream, self._padded(inputs), outputs[0], workspace)
+
+    def _steps(self, problem: kernel.Problem) -> Any:
+        """The convolutions as a GPU runs them. Raises DeviceError where it has no kernels."""
+        from . import steps_cuda
+
+        steps = steps_cuda.steps(problem)
+        if steps is None:
+            raise DeviceError(
+                f"{self.type}: no kernels compute {problem.output} here; build the plan again"
+            )
+        return steps
 
     def _padded(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """With None for optional inputs that were left out, before the epilogue's operands."""

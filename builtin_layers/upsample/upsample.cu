@@ -46,7 +46,6 @@ __global__ void __launch_bounds__(256) upsample_nearest(const T *input,
     T *output, unsigned count, int channels_fastest, Sizes size, Scales scale,
     Strides from, Strides to EPILOGUE_PARAMETERS)
 {
-    release_successors();
     await_predecessors();
     const unsigned index = blockIdx.x * 256u + threadIdx.x;
     if (index >= count)
@@ -101,7 +100,6 @@ __global__ void __launch_bounds__(256) upsample_linear(const T *input,
     T *output, unsigned count, int channels_fastest, Sizes size, Three scale,
     Three input_size, int coordinates, Strides from, Strides to EPILOGUE_PARAMETERS)
 {
-    release_successors();
     await_predecessors();
     const unsigned index = blockIdx.x * 256u + threadIdx.x;
     if (index >= count)

@@ -776,8 +776,8 @@ class LayerHelpers:
 
         input [N, C, H, W], depthwise_weights [D, 1, h, w], depthwise_bias [D], weights [M, D, 1, 1],
         bias [M], expansion_weights [D, C, 1, 1] and expansion_bias [D] (both or none; without them
-        D = C) -> [N, M, H', W']. float32 or bfloat16, biases float32. Raises ShapeError where these do
-        not fit.
+        D = C) -> [N, M, H', W']. float32 or bfloat16, on GPUs float16 too; biases float32. What
+        lies between is rounded to that type. Raises ShapeError where these do not fit.
 
         Args:
             strides: steps of the depthwise window; () means ones

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from plugrt.builtin_layers import lrn_cuda, matmul_cuda
+from plugrt.builtin_layers import lrn_cuda
 from plugrt.builtin_layers.activations import Mish, Sigmoid
 from plugrt.builtin_layers.arithmetic import Add
 from plugrt.builtin_layers.axes import normalize_axis
 from plugrt.builtin_layers.batch_normalization import Scale
-from plugrt.builtin_layers.convolution import (
-    Convolution,
-    candidates_cuda,
-    depthwise_cuda,
-    tile_choice,
-)
-from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.copy_layers import Reformat
-from plugrt.builtin_layers.fully_connected import FullyConnected
 from plugrt.builtin_layers.gather import Gather, gather_cuda
 from plugrt.builtin_layers.lrn import LRN
-from plugrt.builtin_layers.matmul import MatMul
 from plugrt.builtin_layers.non_max_suppression import (
     NonMaxSuppression,
     non_max_suppression_cuda,
@@ -45,16 +35,11 @@ from plugrt.builtin_layers.transpose import Transpose
 from plugrt.builtin_layers.upsample import Upsample, upsample_cuda
 from plugrt.plugins import DataType, Format
 from plugrt.plugins.native.cuda import copying, pointwise
-from tests.cuda.kernel_harness import RESIDUAL, KernelCase, case
+from tests.cuda.kernel_harness import FLOATS, RESIDUAL, KernelCase, case, values
+from tests.cuda.product_kernel_cases import convolution_cases, product_cases, separable_cases
 from tests.cuda.yolo_kernel_cases import boxes_cases, yolo_cases
 
 LINEAR, LAST = Format.LINEAR, Format.CHANNELS_LAST
-FLOATS = (DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16)
-
-
-def values(*shape: int, seed: int = 1) -> Any:
-    """Normal numbers."""
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def pooling_cases() -> Iterator[KernelCase]:
@@ -183,128 +168,6 @@ def row_cases() -> Iterator[KernelCase]:
                    arg_max)  # fmt: skip
 
 
-def convolution_cases() -> Iterator[KernelCase]:
-    """First layers, depthwise, and every other case."""
-
-    def recorder(tactic: str) -> Any:
-        def record(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
-            descs = tuple(view.desc for view in inputs)
-            bias = descs[2] if len(descs) - layer.epilogue.operands > 2 else None
-            problem = ConvolutionProblem(
-                descs, descs[0], descs[1], bias, outputs[0].desc, layer.window(descs[1].shape),
-                layer.groups, layer.epilogue, 1,
-            )  # fmt: skip
-            found = list(candidates_cuda.candidates(problem, tactic))
-            assert [c.tactic.name for c in found] == [tactic], f"{descs} has no {tactic}"
-            found[0].record(stream, inputs, outputs[0], workspace)
-
-        return record
-
-    def one(
-        name: str, tactic: str, shape: Any, weights: Any, attributes: Any, bias: bool = True,
-        **options: Any,
-    ) -> KernelCase:
-        arrays = [values(*shape), values(*weights, seed=2) / np.sqrt(np.prod(weights[1:]))]
-        if bias:
-            arrays.append(values(weights[0], seed=3))
-        return case(
-            f"{tactic}-{name}", Convolution(**attributes), arrays, recorder(tactic),
-            constants=tuple(range(1, len(arrays))), keep=(2,), **options,
-        )  # fmt: skip
-
-    same = {"padding": (1, 1, 1, 1)}
-    for dtype, form, gap in product(FLOATS, (LINEAR, LAST), (0, 8)):
-        tolerance = 1e-5 if dtype is DataType.FLOAT32 else None
-        for name, shape, weights, attributes in (
-            ("3x3", (2, 8, 7, 9), (16, 8, 3, 3), {**same, "strides": (2, 1)}),
-            ("groups", (2, 8, 7, 9), (12, 4, 3, 2), {"groups": 2, "dilations": (2, 1)}),
-            ("3d", (1, 3, 4, 5, 6), (4, 3, 2, 2, 2), {}),
-        ):
-            yield one(
-                f"{name}-{dtype.value}-{form.value}-{gap}", "cuda:direct", shape, weights,
-                attributes, dtype=dtype, form=form, gap=gap, tolerance=tolerance,
-                epilogue=RESIDUAL if gap else None, bias=not gap,
-            )  # fmt: skip
-    shares = depthwise_cuda.SHARES
-    for dtype, (run, tile), step, side in product(FLOATS, shares, (1, 2), (3, 5)):
-        for channels, gap in ((16, 0), (20, 4)):
-            yield one(
-                f"{side}x{side}-{step}-{dtype.value}-{channels}", f"cuda:depthwise:{run}x{tile}",
-                (2, channels, 13, 15), (channels, 1, side, side),
-                {"groups": channels, "strides": (step, step), "padding": (side // 2,) * 4},
-                dtype=dtype, form=LAST, gap=gap, epilogue=RESIDUAL if gap else None,
-                tolerance=1e-5 if dtype is DataType.FLOAT32 else None,
-            )  # fmt: skip
-    windows = ((3, 1, 1), (3, 2, 1), (7, 2, 3), (11, 4, 2), (1, 1, 0))
-    for dtype, (side, step, pad) in product(FLOATS[1:], windows):
-        for source, form, channels, outputs in (
-            (DataType.FLOAT32, LINEAR, 3, 32), (dtype, LAST, 4, 64),
-            (DataType.FLOAT32, LAST, 1, 16), (dtype, LINEAR, 3, 96),
-        ):  # fmt: skip
-            share = "4x2" if outputs % 64 else "8x1" if side > 3 else "4x4"
-            yield one(
-                f"{side}-{step}-{source.value}-{dtype.value}-{form.value}-{outputs}",
-                f"cuda:shallow:{share}", (2, channels, 37, 45),
-                (outputs, channels, side, side),
-                {"strides": (step, step), "padding": (pad,) * 4}, dtype=source, form=LAST,
-                input_form=form, output_dtype=dtype, gap=8 if outputs == 96 else 0,
-                epilogue=RESIDUAL if channels == 4 else None, tolerance=2 * 1.2e-2
-                if dtype is DataType.BFLOAT16 else 3e-3,
-            )  # fmt: skip
-    for outputs in (16, 64):  # blocks that compute several tiles
-        yield one(
-            f"large-{outputs}", "cuda:shallow:4x2", (2, 3, 271, 333), (outputs, 3, 3, 3), same,
-            dtype=DataType.FLOAT32, form=LAST, input_form=LINEAR,
-            output_dtype=DataType.FLOAT16, tolerance=3e-3,
-        )  # fmt: skip
-    for (dtype, tile), (k, (side, step, pad, dilation)) in product(
-        product(FLOATS[1:], tile_choice.TILES),
-        enumerate(((1, 1, 0, 1), (3, 1, 1, 1), (3, 2, 1, 1), (1, 2, 0, 1), (5, 1, 0, 2))),
-    ):
-        split = 1 if k % 2 else 2 ** (k // 2 + 1)
-        gap = 8 if k % 2 else 0
-        name = replace(tile, split=split).name
-        yield one(
-            f"{side}-{step}-{dtype.value}-{gap}", f"cuda:tiles:{name}", (2, 24 + 16 * k, 9, 11),
-            (40 + 16 * k - (k == 2), 24 + 16 * k, side, side),
-            {"strides": (step, step), "padding": (pad,) * 4, "dilations": (dilation,) * 2},
-            dtype=dtype, form=LAST, gap=gap, epilogue=RESIDUAL if gap else None,
-        )  # fmt: skip
-
-
-def product_cases() -> Iterator[KernelCase]:
-    """Matrix products."""
-
-    def multiply(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
-        matmul_cuda.record_product(inputs, outputs[0], layer.epilogue, stream)
-
-    shapes = [((70, 33), (33, 90)), ((3, 5, 17), (17, 9)), ((2, 1, 5, 7), (4, 7, 6)),
-              ((7,), (7, 5)), ((3, 4, 7), (7,)), ((7,), (7,))]  # fmt: skip
-    for dtype, (left, right) in product(FLOATS, shapes):
-        arrays = [values(*left), values(*right, seed=2)]
-        with_epilogue = len(left) > 1 and len(right) > 1
-        yield case(
-            f"MatMul-{dtype.value}-{left}-{right}", MatMul(), arrays, multiply, dtype=dtype,
-            epilogue=RESIDUAL if with_epilogue else None, tolerance=1e-5
-            if dtype is DataType.FLOAT32 else None,
-        )  # fmt: skip
-    whole = np.random.default_rng(1).integers(-50, 50, (2, 30, 40)).astype(np.int32)
-    yield case("MatMul-int32", MatMul(), [whole, whole.transpose(0, 2, 1).copy()], multiply)
-    doubles = values(40, 50).astype(np.float64)
-    yield case("MatMul-float64", MatMul(), [doubles, doubles.T.copy()], multiply)
-
-    def connect(layer: Any, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
-        matmul_cuda.record_fully_connected(inputs, outputs[0], layer.epilogue, stream)
-
-    for dtype, form in product(FLOATS, (LINEAR, LAST)):
-        yield case(
-            f"FullyConnected-{dtype.value}-{form.value}", FullyConnected(),
-            [values(3, 8, 4, 5), values(20, 160, seed=2) / 12, values(20, seed=3)], connect,
-            dtype=dtype, form=form, constants=(1, 2), keep=(2,), epilogue=RESIDUAL,
-            tolerance=1e-5 if dtype is DataType.FLOAT32 else None,
-        )  # fmt: skip
-
-
 def movement_cases() -> Iterator[KernelCase]:
     """Copies, transpositions and gathers."""
 
@@ -410,7 +273,8 @@ def detection_cases() -> Iterator[KernelCase]:
 
 GROUPS = {
     "pooling": pooling_cases, "upsample": upsample_cases, "rows": row_cases,
-    "convolution": convolution_cases, "products": product_cases, "movement": movement_cases,
+    "convolution": convolution_cases, "separable": separable_cases,
+    "products": product_cases, "movement": movement_cases,
     "pointwise": pointwise_cases, "detection": detection_cases,
     "yolo": yolo_cases, "boxes": boxes_cases,
 }  # fmt: skip

@@ -30,6 +30,8 @@ from plugrt.plugins.native.cuda import CudaKernel
 Record = Callable[[Any, Sequence[Any], Sequence[Any], Any, Stream], None]
 """Puts a layer with these inputs, outputs and workspace on a stream."""
 
+FLOATS = (DataType.FLOAT32, DataType.FLOAT16, DataType.BFLOAT16)
+
 TOLERANCES = {
     DataType.FLOAT32: 2e-6, DataType.FLOAT16: 1.5e-3, DataType.BFLOAT16: 1.2e-2,
     DataType.FLOAT64: 1e-12,
@@ -42,6 +44,11 @@ RESIDUAL = Epilogue((
     EpilogueStep(Input(0) * Input(1, 1), operands=1, name="scale"),
 ))  # fmt: skip
 """Leaky, then a tensor like the output, then a vector along the channels."""
+
+
+def values(*shape: int, seed: int = 1) -> Any:
+    """Normal numbers."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,13 +10,14 @@ _FOLDER = Path(__file__).resolve().parent
 
 NAMES = (
     "storage.cuh", "element_types.cuh", "expression.cuh", "division.cuh", "dependency.cuh",
-    "matrix_instructions.cuh", "clusters.cuh", "element_place.cuh",
+    "matrix_instructions.cuh", "matrix_tiles.cuh", "clusters.cuh", "element_place.cuh",
+    "sorting.cuh",
 )
 """storage.cuh: loads and stores, with element_types.cuh: what is stored, and its conversion;
 expression.cuh: the operators of expressions; division.cuh: fast division by sizes;
-dependency.cuh: beginning before another kernel has ended; matrix_instructions.cuh: tensor cores;
-clusters.cuh: blocks that see each other's shared memory; element_place.cuh: which element a thread
-is for."""
+dependency.cuh: beginning before another kernel has ended; matrix_instructions.cuh: tensor cores,
+with matrix_tiles.cuh: tiles in shared memory; clusters.cuh: blocks that see each other's shared
+memory; element_place.cuh: which element a thread is for; sorting.cuh: sorting by a block."""
 
 DEPENDENCY = '#include "dependency.cuh"'
 """What a source says whose kernels are launched so."""
@@ -29,10 +29,7 @@ DIVISOR = "3I"
 @cache
 def device_headers() -> Mapping[str, str]:
     """Name -> text of every header, as `CudaSource` takes them."""
-    found = {name: (_FOLDER / name).read_text(encoding="utf-8") for name in NAMES}
-    if os.environ.get("PLUGRT_RELEASE_EARLY"):  # until it has been tried
-        found["dependency.cuh"] = "#define PLUGRT_RELEASE_EARLY\n" + found["dependency.cuh"]
-    return found
+    return {name: (_FOLDER / name).read_text(encoding="utf-8") for name in NAMES}
 
 
 def divisor(size: int) -> tuple[int, int, int]:

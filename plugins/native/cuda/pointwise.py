@@ -223,7 +223,6 @@ struct Strides {{ long long values[{loop_count * count}]; }};
 extern "C" __global__ void __launch_bounds__({THREADS})
 pointwise({", ".join(parameters)}, Strides strides)
 {{
-    release_successors();
     await_predecessors();
     unsigned rest = blockIdx.x * {THREADS}u + threadIdx.x;
     if (rest >= packs)

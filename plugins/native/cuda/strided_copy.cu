@@ -18,7 +18,6 @@ template <typename Word, int LOOPS>
 __global__ void __launch_bounds__(256) strided_copy(const char *from, char *to, unsigned count,
     Sizes<LOOPS> sizes, Loops<LOOPS> source, Loops<LOOPS> destination)
 {
-    release_successors();
     await_predecessors();
     unsigned rest = blockIdx.x * 256u + threadIdx.x;
     if (rest >= count)

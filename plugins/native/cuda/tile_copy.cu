@@ -27,7 +27,6 @@ __global__ void __launch_bounds__(256) tile_copy(const S *from, D *to, unsigned 
     constexpr int SIDE = sizeof(D) > 4 ? 32 : 64;
     constexpr int GAP = sizeof(D) >= 4 ? 1 : 4 / static_cast<int>(sizeof(D)); /* for the banks */
     __shared__ D tile[SIDE][SIDE + GAP];
-    release_successors();
     await_predecessors();
     const unsigned down = (rows + SIDE - 1) / SIDE, across = (columns + SIDE - 1) / SIDE;
     unsigned rest = blockIdx.x;
