@@ -5,10 +5,7 @@
 Beside it the same network alone, from a float picture to the raw values of its heads, both on
 the GPU. Times are medians of graph launches one behind the other, between CUDA events.
 
-Weights are random. So that the work behind the network is that of a trained one, the heads' are
-larger, and their biases say that nearly all boxes are empty and nearly all classes unlikely;
-and each net's threshold is the one that leaves a wanted number of candidates to the suppression
-of overlaps, as many as real nets find in a busy street.
+The networks are those of nets/detectors.py.
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -26,7 +22,7 @@ import numpy as np
 
 import plugrt
 from benchmarks.machine import describe_gpu
-from benchmarks.nets import NETS, Recipe
+from benchmarks.nets.detectors import CANDIDATES, HEADS, detector, recipe_of, threshold_of
 from benchmarks.nets.to_plugrt import to_plugrt
 from plugrt.core.atomic_file import write_atomically
 from plugrt.core.devices.cuda.events import Event
@@ -35,37 +31,13 @@ from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.plugins import Array, DataType
 from plugrt.plugins.native.cuda import Context
-from yolo_example.layers.anchor_layer import AnchorLayer
 from yolo_example.layers.boxes import Boxes
 from yolo_example.layers.prepare_pictures import PreparePictures
-from yolo_example.layers.region import Region
-from yolo_example.layers.yolo import Yolo
 from yolo_example.parsing import end_to_end
 from yolo_example.scenes import HELD_OUT, render_scene
 
 FRAME = (1080, 1920)
-CANDIDATES = 150
 LAUNCHES, SAMPLES, CALLS = 50, 15, 400
-CLASSES = 80
-HEAD_SCALE, EMPTY, UNLIKELY = 8.0, -8.0, -7.0
-"""What the heads' weights are multiplied by, and added to the biases of objectness and classes."""
-
-OF_V3 = (10, 13, 16, 30, 33, 23, 30, 61, 62, 45, 59, 119, 116, 90, 156, 198, 373, 326)
-OF_TINY = (10, 14, 23, 27, 37, 58, 81, 82, 135, 169, 344, 319)
-OF_V2 = (0.57273, 0.677385, 1.87446, 2.06253, 3.33843, 5.47434, 7.88282, 3.52778, 9.77052, 9.16828)
-
-HEADS: Mapping[str, Callable[[], list[AnchorLayer]]] = {
-    "yolov3-tiny": lambda: [_yolo(OF_TINY, 3), _yolo(OF_TINY, 0)],
-    "yolov2": lambda: [Region(anchors=OF_V2, classes=CLASSES)],
-    "yolov3": lambda: [_yolo(OF_V3, 6), _yolo(OF_V3, 3), _yolo(OF_V3, 0)],
-}
-"""The heads that Darknet's definitions put behind the recipes' outputs, in their order."""
-
-
-def _yolo(anchors: tuple[float, ...], first: int) -> AnchorLayer:
-    return Yolo(anchors=anchors, mask=tuple(range(first, first + 3)), classes=CLASSES)
-
-
 @dataclass(frozen=True)
 class Options:
     """How engines are built."""
@@ -110,7 +82,7 @@ class OnGpu:
             self.context.execute(self._inputs, "device")
             self.context.synchronize()
         mode = "d" + ("h" if to_host else "d") * len(self.engine.outputs)
-        (shapes,) = self.context._shapes.values()
+        (shapes,) = self.context._shapes.kept.values()
         recording = shapes.recordings[mode]
         variants = [v for segment in recording.segments for v in segment.variants.values()]
         instances = [variant.recording.instance() for variant in variants]
@@ -142,43 +114,6 @@ class OnGpu:
             self.run()
             times.append(time.perf_counter() - start)
         return median(times)
-
-
-def recipe_of(net: str) -> Recipe:
-    """The recipe with heads that find little."""
-    recipe = NETS[net]()
-    steps = {step.name: step for step in recipe.steps}
-    for name, layer in zip(recipe.outputs, HEADS[net](), strict=True):
-        weights, planes = steps[name].weights, layer.planes
-        weights["weights"] = weights["weights"] * np.float32(HEAD_SCALE)
-        bias = weights["bias"].reshape(-1, planes.count).copy()
-        bias[:, planes.objectness] += EMPTY
-        bias[:, planes.first_class :] += UNLIKELY
-        weights["bias"] = bias.ravel()
-    return recipe
-
-
-def detector(net: str) -> plugrt.Network:
-    """A recipe with its heads."""
-    network = to_plugrt(recipe_of(net), 1)
-    values = list(network.outputs)
-    network.outputs.clear()
-    network.output_names.clear()
-    for number, (tensor, head) in enumerate(zip(values, HEADS[net](), strict=True)):
-        network.mark_output(network.add_layer(head, [tensor], f"head_{number}").output)
-    return network
-
-
-def threshold_of(net: str, heads: list[Array]) -> float:
-    """What leaves CANDIDATES candidates in the raw values of the heads."""
-    scores = []
-    for layer, values in zip(HEADS[net](), heads, strict=True):
-        planes = layer.planes
-        active = layer.reference([values])[0].reshape(-1, planes.count, *values.shape[2:])
-        certain = active[:, planes.objectness, None]
-        scores.append((certain * active[:, planes.first_class :]).ravel())
-    ranked = np.sort(np.concatenate(scores))[::-1]
-    return float((ranked[CANDIDATES - 1] + ranked[CANDIDATES]) / 2)
 
 
 def agreement(rows: Array, wanted: Array) -> dict[str, float]:

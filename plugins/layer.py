@@ -61,6 +61,10 @@ class LayerPlugin:
     """True when inputs with data-dependent sizes may arrive at their upper bound, the real
     size in `TensorView.sizes`; else the core waits for the size before this layer."""
 
+    streamed_outputs: ClassVar[frozenset[int]] = frozenset()
+    """Outputs that kernels on a GPU write once, neighbours together, and never read. Where one is
+    small and wanted on the host, they write it into the host's memory, without a copy."""
+
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     """Devices on which `enqueue` is recordable; elsewhere it runs on the host."""
 

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from plugrt.plugins.native.cuda import CudaKernel, CudaSource
-from plugrt.plugins.native.cuda.headers import device_headers
+from plugrt.plugins.native.cuda.headers import DEPENDENCY, device_headers
 
 THREADS = 256
 
@@ -20,7 +20,9 @@ def kernel(file: str, function: str, layout: str) -> CudaKernel:
     with template arguments, `layout` as for `CudaKernel`."""
     text = (_FOLDER / file).read_text(encoding="utf-8")
     headers = {**device_headers(), **_own_headers()}
-    return CudaKernel(CudaSource(text, file, headers), function, layout)
+    return CudaKernel(
+        CudaSource(text, file, headers), function, layout, overlaps=DEPENDENCY in text
+    )
 
 
 @cache

@@ -60,6 +60,7 @@ class Boxes(LayerPlugin):
     input_names = ("values", "further*")
     recordable = True
     devices = ("cpu", "cuda")
+    streamed_outputs = frozenset({0, 1})
 
     heads: attribute[tuple[str, ...]] = attribute(
         tuple[str, ...],

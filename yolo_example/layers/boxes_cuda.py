@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plugrt.plugins import DataType, Format, Stream, Tactic, TacticRequest, TensorDesc, TensorView
+from plugrt.plugins import (
+    DataType,
+    Format,
+    ShapeError,
+    Stream,
+    Tactic,
+    TacticRequest,
+    TensorDesc,
+    TensorView,
+)
 from plugrt.plugins.native.cuda.expression_source import STORED_TYPES
+from plugrt.plugins.native.cuda.headers import divisors
 
 from ..cuda_kernels import kernel
 from .anchor_layer import LOGISTIC, SCALE, AnchorLayer, Planes
+from .detection_layer import BOX_VALUES
 
 if TYPE_CHECKING:
     from .boxes import Boxes
@@ -33,15 +44,17 @@ MOST_ELEMENTS = 1 << 31
 """Of one image: places in it have 32 bits."""
 
 _CENTRE_LOGISTIC, _OBJECTNESS_LOGISTIC, _CLASSES_LOGISTIC, _SQUARED = 1, 2, 4, 8
-_NUMBERS, _SCALING, _STRIDES = 11, 2, 3
+_NUMBERS, _EXTENTS, _SCALING, _STRIDES = 9, 2, 2, 3
 VALUES = "T" * (MOST_HEADS + 1)
 """The heads' values and the sizes of their anchors."""
 HEADS = (
-    f"{_NUMBERS * MOST_HEADS}i{_SCALING * MOST_HEADS}f{_STRIDES * MOST_HEADS}i{MOST_HEADS}qiiif"
+    f"{_NUMBERS * MOST_HEADS}i{3 * _EXTENTS * MOST_HEADS}I{_SCALING * MOST_HEADS}f"
+    f"{_STRIDES * MOST_HEADS}i{MOST_HEADS}qiiif"
 )
 """What is told of the heads, their number, that of classes and of boxes, and the threshold."""
 
-_KEY_BYTES, _COUNT_BYTES = 8, 4
+_KEY_BYTES, _COUNT_BYTES, _CANDIDATE_BYTES = 8, 4, 32
+_ROW_BYTES = 4 * BOX_VALUES
 
 
 def takes(sources: Sequence[TensorDesc], outputs: Sequence[TensorDesc]) -> bool:
@@ -71,26 +84,33 @@ def tactics(layer: Boxes, request: TacticRequest) -> Sequence[Tactic]:
 
 
 def workspace_size(layer: Boxes, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Scratch bytes for the lists of candidates."""
-    lists = shapes[0][0] * _list_count(layer, shapes)
-    return lists * (LIST_ROOM * _KEY_BYTES + _COUNT_BYTES)
+    """Scratch bytes for the lists of candidates, their lengths, and the boxes kept."""
+    images = shapes[0][0]
+    lists = images * _list_count(layer, shapes)
+    return lists * (LIST_ROOM * _CANDIDATE_BYTES + _COUNT_BYTES) + images * layer.limit * _ROW_BYTES
 
 
 def record(
     layer: Boxes, inputs: Sequence[TensorView], boxes: TensorView, counts: TensorView,
     workspace: TensorView | None, stream: Stream,
 ) -> None:  # fmt: skip
-    """Put the layer on the stream; `workspace` has `workspace_size` bytes."""
+    """Put the layer on the stream; `workspace` has `workspace_size` bytes.
+
+    Raises ShapeError for inputs in larger tensors, where places need more than 31 bits.
+    """
     if workspace is None:  # there are no images
         return
+    _check_reach(layer, inputs)
     numbers: list[int] = []
+    extents: list[int] = []
     scaling: list[float] = []
     strides: list[int] = []
     sizes = []
     box = anchor = block = 0
     for head, values in zip(layer.layers, inputs, strict=True):
         _, _, height, width = values.shape
-        numbers += (*_numbers(head, height, width), box, anchor, block)
+        numbers += (*_numbers(head, height), box, anchor, block)
+        extents += divisors((head.anchor_count, width))
         scaling += _scaling(head)
         strides += values.desc.element_strides[1:]
         sizes.append(np.asarray(head.relative_sizes(height, width), np.float32))
@@ -101,15 +121,16 @@ def record(
     held = stream.store.pack(("Darknet.sizes", of_anchors.tobytes()), of_anchors.copy)
     absent = [inputs[0]] * (MOST_HEADS - len(inputs))
     images, limit, _ = boxes.shape
-    lists = TensorView(
-        TensorDesc(DataType.UINT64, (images, block, LIST_ROOM)), workspace.slot, workspace.offset
-    )
-    list_counts = TensorView(
-        TensorDesc(DataType.UINT32, (images, block)), workspace.slot,
-        workspace.offset + lists.desc.nbytes,
+    count = images * block
+    lists, rows, list_counts = (
+        TensorView(TensorDesc(DataType.UINT8, (1,)), workspace.slot, workspace.offset + begin)
+        for begin in (
+            0, count * LIST_ROOM * _CANDIDATE_BYTES,
+            count * LIST_ROOM * _CANDIDATE_BYTES + images * limit * _ROW_BYTES,
+        )
     )  # fmt: skip
     heads = (
-        numbers, scaling, strides, [values.desc.element_strides[0] for values in inputs],
+        numbers, extents, scaling, strides, [values.desc.element_strides[0] for values in inputs],
         len(inputs), layer.classes, box, layer.threshold,
     )  # fmt: skip
     stored = STORED_TYPES[inputs[0].dtype]
@@ -118,8 +139,8 @@ def record(
         (LIST_THREADS,), *inputs, *absent, held, lists, list_counts, *heads,
     )  # fmt: skip
     stream.launch_grid(
-        kernel(KEEP_FILE, f"keep_boxes<{stored}>", f"{VALUES}TTTT{HEADS}iIIff"), (images,),
-        (THREADS,), *inputs, *absent, held, lists, list_counts, boxes, counts, *heads, block,
+        kernel(KEEP_FILE, f"keep_boxes<{stored}>", f"{VALUES}5T{HEADS}iIIff"), (images,),
+        (THREADS,), *inputs, *absent, held, lists, list_counts, rows, boxes, counts, *heads, block,
         layer.capacity, limit, layer.overlap, layer.power,
         shared_bytes=layer.capacity * _KEY_BYTES,
     )  # fmt: skip
@@ -134,7 +155,7 @@ def _list_count(layer: Boxes, shapes: Sequence[tuple[int, ...]]) -> int:
     return sum(_blocks(head, shape) for head, shape in zip(layer.layers, shapes, strict=True))
 
 
-def _numbers(head: AnchorLayer, height: int, width: int) -> list[int]:
+def _numbers(head: AnchorLayer, height: int) -> list[int]:
     """The kernels' struct Numbers, without what depends on the heads before."""
     planes = head.planes
     flags = _SQUARED if head.squared_sizes else 0
@@ -145,8 +166,7 @@ def _numbers(head: AnchorLayer, height: int, width: int) -> list[int]:
     if _rule(planes, planes.first_class) & LOGISTIC:
         flags |= _CLASSES_LOGISTIC
     return [
-        head.anchor_count, planes.count, height, width, planes.objectness, planes.first_class,
-        planes.softmax, flags,
+        planes.count, height, planes.objectness, planes.first_class, planes.softmax, flags,
     ]  # fmt: skip
 
 
@@ -159,6 +179,18 @@ def _scaling(head: AnchorLayer) -> tuple[float, float]:
 def _rule(planes: Planes, index: int) -> int:
     """How a plane is activated, softmax apart."""
     return next((rule for end, rule in planes.runs if index < end), 0)
+
+
+def _check_reach(layer: Boxes, inputs: Sequence[TensorView]) -> None:
+    """`tactics` has seen the inputs before they were placed."""
+    for number, values in enumerate(inputs):
+        reach = _reach(values.desc)
+        if reach >= MOST_ELEMENTS:
+            raise ShapeError(
+                f"{layer.type}: an image of input {number} reaches over {reach:,} elements of the "
+                f"tensor that it lies in; its kernels count up to {MOST_ELEMENTS - 1:,}: do not "
+                "concatenate it, or use smaller pictures"
+            )
 
 
 def _reach(desc: TensorDesc) -> int:

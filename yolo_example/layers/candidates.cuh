@@ -1,6 +1,7 @@
 /* Heads of an image, and the candidates for boxes in them, which have keys: their activation and
  * decoding are as in boxes.c. */
 #pragma once
+#include "division.cuh"
 #include "storage.cuh"
 
 using namespace plugrt;
@@ -14,11 +15,17 @@ enum { CENTRE_LOGISTIC = 1, OBJECTNESS_LOGISTIC = 2, CLASSES_LOGISTIC = 4, SQUAR
  * objectness of -1 is 1 everywhere. The boxes of all heads are numbered, by head, cell and anchor,
  * and so are the blocks that list them. */
 struct Numbers {
-    int anchors, planes, height, width, objectness, first_class, softmax, flags, first_box,
-        first_anchor, first_block;
+    int planes, height, objectness, first_class, softmax, flags, first_box, first_anchor,
+        first_block;
 };
 struct AllNumbers {
     Numbers of[MOST_HEADS];
+};
+struct Extents { /* what is divided by */
+    Divisor anchors, width;
+};
+struct AllExtents {
+    Extents of[MOST_HEADS];
 };
 struct Scaling {
     float scale, shift; /* of the centre */
@@ -53,8 +60,20 @@ __device__ __forceinline__ float risen(unsigned bits)
     return __uint_as_float(bits & 0x80000000u ? bits & 0x7fffffffu : ~bits);
 }
 
-struct Box {
+struct __align__(16) Box {
     float x, y, width, height;
+};
+
+/* A class of a box whose score exceeds the threshold. Keys rise with falling score, then class,
+ * then box, and no two are equal. */
+struct __align__(16) Candidate {
+    Box box;
+    uint64 key;
+};
+
+/* Where a box is in its head. */
+struct Place {
+    unsigned anchor, row, column;
 };
 
 /* One head in one image. */
@@ -62,20 +81,28 @@ template <typename T> struct Head {
     const T *values;
     const float *sizes; /* of the anchors of all heads */
     Numbers numbers;
+    Extents extents;
     Scaling scaling;
     Strides strides;
 
     __device__ __forceinline__ int boxes() const
     {
-        return numbers.anchors * numbers.height * numbers.width;
+        return extents.anchors.size * extents.width.size * numbers.height;
+    }
+
+    __device__ __forceinline__ Place place(int box) const
+    {
+        unsigned rest = box;
+        const unsigned anchor = extents.anchors.split(rest), column = extents.width.split(rest);
+        return Place{anchor, rest, column};
     }
 
     /* Where the planes of a box begin. */
-    __device__ __forceinline__ const T *at(int box) const
+    __device__ __forceinline__ const T *at(const Place &place) const
     {
-        const int anchor = box % numbers.anchors, cell = box / numbers.anchors;
-        return values + anchor * numbers.planes * strides.plane
-            + cell / numbers.width * strides.row + cell % numbers.width * strides.column;
+        return values + static_cast<int>(place.anchor) * numbers.planes * strides.plane
+            + static_cast<int>(place.row) * strides.row
+            + static_cast<int>(place.column) * strides.column;
     }
 
     __device__ __forceinline__ float plane(const T *planes, int index) const
@@ -91,32 +118,23 @@ template <typename T> struct Head {
         return numbers.flags & OBJECTNESS_LOGISTIC ? logistic(value) : value;
     }
 
-    __device__ __forceinline__ float centre(float value) const
+    /* Of a box: its centre's place in the row and in the column, width, height. */
+    __device__ __forceinline__ float coordinate(
+        int which, const Place &place, const T *planes) const
     {
-        if (numbers.flags & CENTRE_LOGISTIC)
-            value = logistic(value);
-        return value * scaling.scale + scaling.shift;
-    }
-
-    __device__ __forceinline__ Box box(int index, const T *planes) const
-    {
-        const int anchor = index % numbers.anchors, cell = index / numbers.anchors;
-        const float w = plane(planes, 2), h = plane(planes, 3);
-        const float *size = sizes + 2 * (numbers.first_anchor + anchor);
-        const bool squared = numbers.flags & SQUARED;
-        return Box{
-            (cell % numbers.width + centre(plane(planes, 0))) / numbers.width,
-            (cell / numbers.width + centre(plane(planes, 1))) / numbers.height,
-            (squared ? 4.0f * w * w : expf(w)) * size[0],
-            (squared ? 4.0f * h * h : expf(h)) * size[1],
-        };
+        const float value = plane(planes, which);
+        const bool is_size = which >= 2;
+        const float grown = expf(is_size ? value : -value);
+        if (is_size)
+            return (numbers.flags & SQUARED ? 4.0f * value * value : grown)
+                * sizes[2 * (numbers.first_anchor + static_cast<int>(place.anchor)) + which - 2];
+        float centre = numbers.flags & CENTRE_LOGISTIC ? 1.0f / (1.0f + grown) : value;
+        centre = centre * scaling.scale + scaling.shift;
+        const unsigned cell = which == 0 ? place.column : place.row;
+        const unsigned extent = which == 0 ? extents.width.size : numbers.height;
+        return (static_cast<float>(cell) + centre) / static_cast<float>(extent);
     }
 };
-
-__device__ __forceinline__ bool is_finite(const Box &box)
-{
-    return isfinite(box.x) && isfinite(box.y) && isfinite(box.width) && isfinite(box.height);
-}
 
 __device__ __forceinline__ float over_warp_largest(float value)
 {
@@ -134,14 +152,16 @@ __device__ __forceinline__ float over_warp_sum(float value)
     return value;
 }
 
-/* Shows `visit` the key of every class of a box whose score exceeds `threshold`, where the box
- * has a place; a warp together. Keys rise with falling score, then class, then box. */
+/* Shows `visit` every class of a box whose score exceeds `threshold`, where the box has a place;
+ * a warp together. */
 template <typename T, typename Visit>
 __device__ __forceinline__ void visit_box(
     const Head<T> &head, int box, int classes, int total, float threshold, Visit visit)
 {
+    constexpr unsigned ALL = 0xffffffffu;
     const int lane = threadIdx.x % 32;
-    const T *planes = head.at(box);
+    const Place place = head.place(box);
+    const T *planes = head.at(place);
     const auto load = [&](int first, float(&values)[4]) {
 #pragma unroll
         for (int k = 0; k < 4; k++) {
@@ -152,36 +172,42 @@ __device__ __forceinline__ void visit_box(
     float values[4];
     load(lane, values); /* before anything waits for others */
     const float certainty = head.objectness(planes);
-    if (!is_finite(head.box(box, planes)))
+    const float own = head.coordinate(lane % 4, place, planes);
+    if (!__all_sync(ALL, isfinite(own)))
         return;
+    const Box where{__shfl_sync(ALL, own, 0), __shfl_sync(ALL, own, 1), __shfl_sync(ALL, own, 2),
+        __shfl_sync(ALL, own, 3)};
     float largest = 0.0f, sum = 1.0f;
     const bool has_softmax = head.numbers.softmax >= 0;
     if (has_softmax) {
         largest = -infinity<float>();
+#pragma unroll 4
         for (int p = head.numbers.softmax + lane; p < head.numbers.planes; p += 32)
             largest = fmaxf(largest, head.plane(planes, p));
         largest = over_warp_largest(largest);
         sum = 0.0f;
+#pragma unroll 1
         for (int p = head.numbers.softmax + lane; p < head.numbers.planes; p += 32)
             sum += expf(head.plane(planes, p) - largest);
         sum = over_warp_sum(sum);
     }
     for (int first = lane;;) {
-#pragma unroll
+#pragma unroll 1 /* instructions are fetched, too */
         for (int k = 0; k < 4; k++) {
             const int c = first + 32 * k;
             if (c >= classes)
                 break;
-            float value = values[k];
+            float value = k == 0 ? values[0] : k == 1 ? values[1] : k == 2 ? values[2] : values[3];
             if (has_softmax)
                 value = expf(value - largest) / sum;
             else if (head.numbers.flags & CLASSES_LOGISTIC)
                 value = logistic(value);
             const float score = certainty * value;
             if (score > threshold)
-                visit(static_cast<uint64>(~rising(score)) << 32
-                    | (static_cast<unsigned>(c) * static_cast<unsigned>(total)
-                        + static_cast<unsigned>(head.numbers.first_box + box)));
+                visit(Candidate{where,
+                    static_cast<uint64>(~rising(score)) << 32
+                        | (static_cast<unsigned>(c) * static_cast<unsigned>(total)
+                            + static_cast<unsigned>(head.numbers.first_box + box))});
         }
         first += 4 * 32;
         if (first - lane >= classes)
@@ -194,11 +220,15 @@ __device__ __forceinline__ void visit_box(
 template <typename T>
 __device__ __forceinline__ void share_heads(Head<T> *heads, const T *const (&values)[MOST_HEADS],
     const float *sizes, const AllNumbers &numbers, const AllScaling &scaling,
-    const AllStrides &strides, const ImageStrides &image_strides, int head_count, int image)
+    const AllExtents &extents, const AllStrides &strides, const ImageStrides &image_strides,
+    int head_count, int image)
 {
+    const int h = threadIdx.x;
+    const T *own = values[0];
 #pragma unroll
-    for (int h = 0; h < MOST_HEADS; h++)
-        if (threadIdx.x == h && h < head_count)
-            heads[h] = Head<T>{values[h] + image * image_strides.of[h], sizes, numbers.of[h],
-                scaling.of[h], strides.of[h]};
+    for (int k = 1; k < MOST_HEADS; k++)
+        own = h == k ? values[k] : own;
+    if (h < head_count)
+        heads[h] = Head<T>{own + image * image_strides.of[h], sizes, numbers.of[h],
+            extents.of[h], scaling.of[h], strides.of[h]};
 }

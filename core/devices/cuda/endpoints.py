@@ -52,10 +52,12 @@ class Endpoint:
     """One input or output for one set of shapes. Its fixed buffers are made when first used, and
     stay where they are, since graphs contain their addresses."""
 
-    def __init__(self, context: Context, desc: TensorDesc) -> None:
+    def __init__(self, context: Context, desc: TensorDesc, is_streamed: bool = False) -> None:
         self.desc = desc
         self.nbytes = desc.nbytes
         self.is_large = self.nbytes >= LARGE
+        self.is_streamed = is_streamed and not self.is_large
+        """Whether kernels write it straight into the host's memory, where it is wanted there."""
         self._context = context
         self._spare: list[ResultMemory] = []
 
@@ -73,6 +75,12 @@ class Endpoint:
     def host(self) -> Array:
         """The array in its bytes on the host."""
         return self.pinned.view(self.desc.dtype.numpy).reshape(self.desc.sizes)
+
+    def address_for(self, on_host: bool) -> int:
+        """Of the fixed place that kernels use, for an array that is wanted on the host or not."""
+        if on_host and self.is_streamed:
+            return int(self.pinned.ctypes.data)
+        return self.device.address
 
     # ---- as a node of a graph -------------------------------------------------------------
 

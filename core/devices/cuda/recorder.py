@@ -61,7 +61,7 @@ class CudaRecorder(Recorder):
             stream.join()
             stream.mark(-1)  # what follows belongs to no layer
             for index, slot in enumerate(ends.outputs):
-                if self.mode[len(shapes.inputs) + index] == HOST:
+                if self.mode[len(shapes.inputs) + index] == HOST and shapes.copies_output(index):
                     address = slots.addresses[slot]
                     shapes.output_at(address, index).send(stream.current, address)
 

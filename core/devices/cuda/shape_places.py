@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -33,10 +33,13 @@ class Places:
     """The fixed places of one turn."""
 
     def __init__(
-        self, context: Context, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]
-    ) -> None:
+        self, context: Context, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc],
+        streamed: Collection[int] = (),
+    ) -> None:  # fmt: skip
         self.inputs = [Endpoint(context, desc) for desc in inputs]
-        self.outputs = [Endpoint(context, desc) for desc in outputs]
+        self.outputs = [
+            Endpoint(context, desc, index in streamed) for index, desc in enumerate(outputs)
+        ]
         self.graphs: dict[Way, Graph] = {}
         """What calls launch that come in a way that is known."""
 
@@ -51,6 +54,8 @@ class ShapePlaces:
         self.inputs = inputs
         self.outputs: Sequence[TensorDesc] = ()
         """Known once there is a recording."""
+        self.streamed: Collection[int] = ()
+        """Outputs that kernels may write straight into the host's memory."""
         self.recordings: dict[str, ShapeRecording] = {}
         self.places: list[Places] = []
         """By number of the turn."""
@@ -61,7 +66,7 @@ class ShapePlaces:
     def of_turn(self, number: int) -> Places:
         """The places of a turn."""
         while len(self.places) <= number:
-            self.places.append(Places(self._context, self.inputs, self.outputs))
+            self.places.append(Places(self._context, self.inputs, self.outputs, self.streamed))
         return self.places[number]
 
     def input_at(self, address: int, index: int) -> Endpoint:
@@ -71,6 +76,10 @@ class ShapePlaces:
     def output_at(self, address: int, index: int) -> Endpoint:
         """The fixed place of an output at this address of the GPU."""
         return _at(address, [places.outputs[index] for places in self.places])
+
+    def copies_output(self, index: int) -> bool:
+        """Whether an output that is wanted on the host is copied there by the graph."""
+        return not self.of_turn(0).outputs[index].is_streamed
 
     @cached_property
     def host_mode(self) -> str:
