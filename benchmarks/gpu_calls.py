@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from plugrt.core.devices.cuda.calls import Call
 from plugrt.core.devices.cuda.context import CudaContext
 from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer, DeviceMemory
-from plugrt.plugins.native.cuda import Context
+from plugrt.plugins.native.cuda import Context, device_count
 from plugrt.plugins.native.cuda.driver_calls import call
 
 MIB = 1 << 20
@@ -105,6 +106,35 @@ def _together(
 def _free_bytes(gpu: Context) -> int:
     with gpu.current():
         return int(call("cuMemGetInfo")[0])
+
+
+# ---- several GPUs -------------------------------------------------------------------------------
+
+
+def gpus(engine: plugrt.Engine, seconds: float = 1.5) -> dict[str, Any]:
+    """Images per second of pools on one GPU, on two, and so on, from one plan; NumPy arrays."""
+    ((name, desc),) = engine.inputs.items()
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, desc.shape, np.uint8) for _ in range(6)]
+    plan, rates = engine.to_bytes(), {}
+    for count in range(1, device_count() + 1):
+        with plugrt.ThroughputPool.load(plan, [f"cuda:{k}" for k in range(count)]) as pool:
+            for _ in pool.map({name: image} for image in images * 4 * count):
+                pass
+            start = time.perf_counter()
+            done = sum(1 for _ in pool.map(_for_some_time(name, images, start + seconds)))
+            rates[str(count)] = round(done * int(desc.shape[0]) / (time.perf_counter() - start), 1)
+    return {
+        "net": "resnet50", "precision": "fp16", "batch": desc.shape[0], "dtype": desc.dtype.value,
+        "images_per_second": rates,
+    }  # fmt: skip
+
+
+def _for_some_time(name: str, images: Sequence[Any], end: float) -> Iterator[dict[str, Any]]:
+    for image in cycle(images):
+        if time.perf_counter() > end:
+            return
+        yield {name: image}
 
 
 # ---- copies -------------------------------------------------------------------------------------

@@ -78,7 +78,8 @@ class PlugrtServer:
 
 
 class TorchServer:
-    """A captured module of torch's; one thread begins requests, one ends them."""
+    """A captured module of torch's. Whoever submits a request begins it, and is always the thread
+    that made the server, which torch.compile's graphs belong to; another thread ends it."""
 
     kinds: Mapping[str, type[Any]] = {
         "torchscript_graph": TorchScript, "torch_compile": TorchCompile,
@@ -91,39 +92,21 @@ class TorchServer:
         self._torch = torch
         self._batch = batch
         spec = {"net": "resnet50", "precision": "fp16"}
-        example = np.zeros((batch, 3, 224, 224), np.float32)
-        self._requests: SimpleQueue[tuple[Any, Future[Any]] | None] = SimpleQueue()
-        self._begun: SimpleQueue[tuple[int, Future[Any]] | None] = SimpleQueue()
+        self._module = self.kinds[kind](spec, np.zeros((batch, 3, 224, 224), np.float32))
+        self._module.infer()
+        scores = self._module.results[0]
+        self._scores = [
+            torch.empty(scores.shape, dtype=scores.dtype).pin_memory() for _ in range(2)
+        ]
         self._copies = torch.cuda.Stream()
         self._is_there = [torch.cuda.Event() for _ in range(2)]
         self._is_done = [torch.cuda.Event() for _ in range(2)]
         self._free: SimpleQueue[int] = SimpleQueue()
         for turn in range(2):
             self._free.put(turn)
-        self._made: SimpleQueue[BaseException | None] = SimpleQueue()
-
-        def begin() -> None:  # torch.compile's graphs belong to one thread
-            try:
-                self._module = self.kinds[kind](spec, example)
-                self._module.infer()
-            except BaseException as error:
-                self._made.put(error)
-                return
-            self._made.put(None)
-            self._begin_requests()
-
-        self._threads = [
-            threading.Thread(target=work, daemon=True) for work in (begin, self._end_requests)
-        ]
-        self._threads[0].start()
-        error = self._made.get()
-        if error is not None:
-            raise error
-        self._threads[1].start()
-        scores = self._module.results[0]
-        self._scores = [
-            torch.empty(scores.shape, dtype=scores.dtype).pin_memory() for _ in range(2)
-        ]
+        self._begun: SimpleQueue[tuple[int, Future[Any]] | None] = SimpleQueue()
+        self._ending = threading.Thread(target=self._end_requests, daemon=True)
+        self._ending.start()
 
     def take(self, source: str) -> None:
         """Expect images of this source from now on; nothing is under way."""
@@ -137,47 +120,60 @@ class TorchServer:
 
     def submit(self, image: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        self._requests.put((image, future))
+        turn = self._free.get()
+        try:
+            with self._torch.inference_mode():
+                self._begin(image, turn)
+        except BaseException as error:  # it belongs to whoever asks for the result
+            self._free.put(turn)
+            future.set_exception(error)
+        else:
+            self._begun.put((turn, future))
         return future
 
-    def _begin_requests(self) -> None:
-        torch = self._torch
-        with torch.inference_mode():
-            while (request := self._requests.get()) is not None:
-                image, future = request
-                turn = self._free.get()
-                given = self._module.given
-                if self._source == "gpu":
-                    given.copy_(image)
-                else:
-                    pinned = image
-                    if self._source != "pinned":
-                        pinned = self._pinned[turn].copy_(torch.from_numpy(image))
-                    with torch.cuda.stream(self._copies):
-                        self._arrived[turn].copy_(pinned, non_blocking=True)
-                        self._is_there[turn].record()
-                    torch.cuda.current_stream().wait_event(self._is_there[turn])
-                    given.copy_(self._arrived[turn])
-                    if self._source == "uint8":
-                        given.mul_(1 / 255)
-                self._module.infer()
-                self._scores[turn].copy_(self._module.results[0], non_blocking=True)
-                self._is_done[turn].record()
-                self._begun.put((turn, future))
-        self._begun.put(None)
+    def _begin(self, image: Any, turn: int) -> None:
+        torch, given = self._torch, self._module.given
+        if self._source == "gpu":
+            given.copy_(image)
+        else:
+            pinned = image
+            if self._source != "pinned":
+                pinned = self._pinned[turn].copy_(torch.from_numpy(image))
+            with torch.cuda.stream(self._copies):
+                self._arrived[turn].copy_(pinned, non_blocking=True)
+                self._is_there[turn].record()
+            torch.cuda.current_stream().wait_event(self._is_there[turn])
+            given.copy_(self._arrived[turn])
+            if self._source == "uint8":
+                given.mul_(1 / 255)
+        self._module.infer()
+        self._scores[turn].copy_(self._module.results[0], non_blocking=True)
+        self._is_done[turn].record()
 
     def _end_requests(self) -> None:
         while (begun := self._begun.get()) is not None:
             turn, future = begun
-            self._is_done[turn].synchronize()
-            result = [self._scores[turn].numpy().copy()]
-            self._free.put(turn)
-            future.set_result(result)
+            try:
+                self._is_done[turn].synchronize()
+                result = [self._scores[turn].numpy().copy()]
+            except BaseException as error:  # as above
+                self._free.put(turn)
+                future.set_exception(error)
+            else:
+                self._free.put(turn)
+                future.set_result(result)
 
     def close(self) -> None:
-        self._requests.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._begun.put(None)
+        self._ending.join()
+
+
+def warm_up(server: Server, images: Images) -> None:
+    """Let every context see every array while all are busy, so that whatever graphs are recorded
+    for arrays that lie on the GPU are recorded now."""
+    for image in (*images, *images):
+        for future in [server.submit(image) for _ in range(2 * server.most_in_flight)]:
+            future.result()
 
 
 def closed_loop(
@@ -208,7 +204,7 @@ def closed_loop(
 
     for _ in range(in_flight):
         start()
-    follow(2 * len(images), 0)  # every buffer was used
+    follow(len(images), 0)
     latencies.clear()
     first = time.perf_counter()
     follow(least, first + seconds)

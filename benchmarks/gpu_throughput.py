@@ -1,9 +1,10 @@
 """Many requests on a GPU: python -m benchmarks.gpu_throughput --json FILE
 
-resnet50 in float16, batches of images in, scores on the host out. Four measurements:
+resnet50 in float16, batches of images in, scores on the host out. Five measurements:
 
 bound: requests per second, so many at a time under way, with 99 % of the latencies within a
 bound; plugrt and torch take turns at the same batches, sources and numbers of requests.
+gpus: images per second of one pool on one GPU and on all; where there are several.
 contexts: one to twelve contexts at once: memory of each, calls per second of all, equal bits.
 chunks: a call with arrays of the host, copied and transferred in one piece or in chunks.
 share: microseconds of the host for each call.
@@ -15,37 +16,22 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import plugrt
-from benchmarks.gpu_calls import chunks, contexts, share
-from benchmarks.gpu_serving import (
-    SOURCES,
-    Images,
-    PlugrtServer,
-    Server,
-    TorchServer,
-    closed_loop,
-    images_of,
-)
+from benchmarks.gpu_bound import BOUND, Search, best
+from benchmarks.gpu_calls import chunks, contexts, gpus, share
+from benchmarks.gpu_serving import SOURCES, TorchServer
 from benchmarks.machine import describe_gpu
 from benchmarks.nets.narrow import narrow
 from benchmarks.nets.resnet50 import resnet50
 from benchmarks.nets.to_plugrt import to_plugrt
 from plugrt.core.atomic_file import write_atomically
+from plugrt.plugins.native.cuda import device_count
 
-BOUND = 7e-3
-"""Seconds within which 99 % of the requests are answered."""
-
-DISTINCT = 6
-"""Batches of images in turn, so that no cache of the host holds them all."""
-
-PARTS = ("share", "chunks", "contexts", "bound")
+PARTS = ("share", "chunks", "contexts", "gpus", "bound")
 
 
 class Engines:
@@ -76,78 +62,6 @@ class Engines:
             engine.close()
 
 
-@contextmanager
-def serving(engines: Engines, batch: int, source: str, contexts: int) -> Iterator[Server]:
-    """plugrt with so many contexts."""
-    dtype = source if source in ("uint8", "float16") else "float32"
-    server = PlugrtServer(engines.of(batch, dtype), contexts)
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-def given_to(images: Images, source: str) -> Images:
-    """Images as torch takes them."""
-    if source not in ("gpu", "pinned"):
-        return images
-    import torch
-
-    make = torch.from_dlpack if source == "gpu" else torch.from_numpy
-    return [make(image) for image in images]
-
-
-def bound(engines: Engines, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for every engine, source, batch, number of contexts and of requests under way."""
-    rng = np.random.default_rng(0)
-    for batch in options.batches:
-        arrays = [rng.random((batch, 3, 224, 224), np.float32) for _ in range(DISTINCT)]
-        peers = {kind: TorchServer(kind, batch) for kind in options.peers}
-        for source in options.sources:
-            images = images_of(source, arrays)
-            for count in (1, 2):
-                with serving(engines, batch, source, count) as server:
-                    yield from _rows(server, images, options.seconds, {
-                        "engine": "plugrt", "source": source, "batch": batch, "contexts": count
-                    })  # fmt: skip
-            for kind, peer in peers.items():
-                peer.take(source)
-                yield from _rows(peer, given_to(images, source), options.seconds, {
-                    "engine": kind, "source": source, "batch": batch, "contexts": 1
-                })  # fmt: skip
-        for peer in peers.values():
-            peer.close()
-
-
-def _rows(
-    server: Server, images: Images, seconds: float, what: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """A row for each number of requests under way, until they take far too long."""
-    most = server.most_in_flight
-    for in_flight in (1, 2) if most == 2 else range(2, most + 1):
-        latencies, rate = closed_loop(server, images, in_flight, seconds)
-        median, late = np.quantile(latencies, (0.5, 0.99)).tolist()
-        yield {
-            **what, "in_flight": in_flight, "requests": len(latencies),
-            "images_per_second": round(rate * what["batch"], 1),
-            "median_ms": round(median * 1e3, 3), "p99_ms": round(late * 1e3, 3),
-        }  # fmt: skip
-        if median > BOUND:
-            return
-
-
-def best(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For every source and engine the row with the most images per second within the bound."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        key = (row["source"], row["engine"])
-        if row["p99_ms"] <= BOUND * 1e3 and (
-            key not in found or found[key]["images_per_second"] < row["images_per_second"]
-        ):
-            found[key] = row
-    return list(found.values())
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser("python -m benchmarks.gpu_throughput")
@@ -161,11 +75,15 @@ def main() -> None:
     parser.add_argument("--tune-time", type=float, help="seconds of tuning per engine, at most")
     parser.add_argument("--timing-cache", type=Path)
     parser.add_argument("--json", type=Path, help="parts that were not measured stay as they are")
+    parser.add_argument("--resume", action="store_true",
+                        help="keep the rows of `bound` that the file has")  # fmt: skip
     options = parser.parse_args()
     results: dict[str, Any] = {}
     if options.json and options.json.exists():
         results = json.loads(options.json.read_text(encoding="utf-8"))
-    results["machine"] = describe_gpu("torch", "numpy")
+    machine = describe_gpu("torch", "numpy")
+    known = results.get("bound", {}) if options.resume and results.get("machine") == machine else {}
+    results["machine"] = machine
 
     def keep() -> None:
         if options.json:
@@ -176,23 +94,26 @@ def main() -> None:
         "share": share,
         "chunks": lambda: chunks(engines.of(32)),
         "contexts": lambda: contexts(engines.of(1)),
+        "gpus": lambda: gpus(engines.of(64, "uint8")),
     }
     for part in options.parts:
-        if part in measured:
+        if part == "gpus" and device_count() < 2:
+            print("gpus: there are no two")
+        elif part in measured:
             results[part] = measured[part]()
             print(part, json.dumps(results[part]), flush=True)
             keep()
     if "bound" in options.parts:
-        rows: list[dict[str, Any]] = []
-        for row in bound(engines, options):
-            rows.append(row)
+        search = Search(engines, options, known.get("rows", ()))
+        for row in search.run():
             print(" ".join(f"{value}" for value in row.values()), flush=True)
             results["bound"] = {
                 "bound_ms": BOUND * 1e3, "net": "resnet50", "precision": "fp16",
-                "best": best(rows), "rows": rows,
+                "best": best(search.rows), "rows": search.rows,
+                "failed": {**known.get("failed", {}), **search.failed},
             }  # fmt: skip
             keep()
-        for row in best(rows):
+        for row in best(search.rows):
             print("best", " ".join(f"{value}" for value in row.values()), flush=True)
     engines.close()
 

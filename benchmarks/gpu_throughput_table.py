@@ -25,7 +25,8 @@ def throughput(result: Result) -> Blocks:
     """Everything that was measured."""
     blocks: list[str] = []
     for part, describe in (
-        ("bound", _bound), ("contexts", _contexts), ("chunks", _chunks), ("share", _share)
+        ("bound", _bound), ("contexts", _contexts), ("gpus", _gpus), ("chunks", _chunks),
+        ("share", _share),
     ):  # fmt: skip
         if part in result:
             blocks += describe(result[part])
@@ -79,6 +80,19 @@ def _contexts(found: Result) -> Blocks:
             "bit-equal." if found["bits_equal"] else "**not bit-equal**.",
         ),
         table(("contexts", "calls per second", "by one context's"), rows),
+    )
+
+
+def _gpus(found: Result) -> Blocks:
+    rates = found["images_per_second"]
+    rows = [[count, f"{rate:,.0f}", f"{rate / rates['1']:.2f}"] for count, rate in rates.items()]
+    return (
+        paragraph(
+            f"One pool on several GPUs (`ThroughputPool.load`), {found['net']} in",
+            f"{found['precision']}, batches of {found['batch']} pictures in {found['dtype']},",
+            "NumPy arrays, as many calls under way as the pool takes:",
+        ),
+        table(("GPUs", "images per second", "by one GPU's"), rows),
     )
 
 

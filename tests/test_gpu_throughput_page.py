@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from benchmarks.gpu_throughput import BOUND, best
+from benchmarks.gpu_bound import BOUND, best
 from benchmarks.gpu_throughput_table import throughput
 
 
@@ -36,6 +36,8 @@ def test_everything_is_told() -> None:
         "chunks": {"batch": 32, "input_mib": 18.38, "one_copy": 3.2, "chunks": 1.9, "pinned": 1.6,
                    "on_gpu": 1.2, "queue_one_copy": 2.1, "queue_chunks": 1.25,
                    "queue_pinned": 1.21},
+        "gpus": {"net": "resnet50", "precision": "fp16", "batch": 64, "dtype": "uint8",
+                 "images_per_second": {1: 30000.0, 2: 57000.0}},
         "share": {"net": "lenet", "precision": "fp32", "batch": 1,
                   "call_with_host_arrays": 50.0,
                   "host_before": 12.0, "waiting": 30.0, "host_after": 3.0, "driver": 7.0,
@@ -48,6 +50,7 @@ def test_everything_is_told() -> None:
         "| float32, on the GPU | torch.compile | 20,000 |  | 64 |",
         "| uint8, NumPy | plugrt | 10,000 |  | 64 |",
         "| 12 | 450 | 4.50 |", "bit-equal", "is 48 MiB",
+        "| 2 | 57,000 | 1.90 |", "64 pictures in uint8",
         "| NumPy array, in chunks | 1.900 | 1.250 |", "| array on the GPU | 1.200 |  |",
         "8.0 µs; the host takes 12.0 µs before",
     ):  # fmt: skip

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any, Protocol, Union
 
 from ...plugin_registry import Registry
@@ -49,9 +50,10 @@ class ThroughputPool:
 
     A call goes to the context with the fewest calls under way, among equals to the device with
     the fewest; when all have enough to do it waits for the first that is free. `contexts` is the
-    number for each engine, by default as many as processors allow, and two on a GPU; `queue_size`
-    calls may wait (by default two per context): then `submit` waits too. `processors` pins the
-    contexts' threads, `threads` of them to each context in order.
+    number for each engine, by default as many as processors allow, and two on a GPU, where small
+    batches gain from up to eight; `queue_size` calls may wait (by default two per context): then
+    `submit` waits too. `processors` pins the contexts' threads, `threads` of them to each context
+    in order.
 
     Use it as a context manager, or call `close`. Raises PlugrtError for impossible numbers.
     """
@@ -76,17 +78,24 @@ class ThroughputPool:
         self._queue_size = 2 * sum(counts) if queue_size is None else queue_size
         self._members = _members(engines, counts, threads, processors)
         self._dispatcher = Dispatcher(self._members, self._queue_size)
-        self._workers = [
-            threading.Thread(
-                target=self._dispatcher.work, args=(member,), name=f"plugrt pool {k}.{turn}"
-            )
-            for k, member in enumerate(self._members)
-            for turn in range(member.capacity)
-        ]
+        self._workers: list[threading.Thread] = []
+        """Those that have started."""
+        try:
+            self._start_workers()
+        except BaseException:
+            self._end()
+            raise
         self._most_running = len(self._workers) + self._queue_size
-        for worker in self._workers:
-            worker.daemon = True  # a pool that nobody closes must not keep the process alive
-            worker.start()
+
+    def _start_workers(self) -> None:
+        for k, member in enumerate(self._members):
+            for turn in range(member.capacity):
+                worker = threading.Thread(
+                    target=self._dispatcher.work, args=(member,), name=f"plugrt pool {k}.{turn}",
+                    daemon=True,  # a pool that nobody closes must not keep the process alive
+                )  # fmt: skip
+                worker.start()
+                self._workers.append(worker)
 
     @classmethod
     def load(
@@ -109,8 +118,7 @@ class ThroughputPool:
                     engines.append(Engine.load(plan, registry, **options))
             pool = cls(engines, contexts, threads, queue_size=queue_size)
         except BaseException:
-            for engine in engines:
-                engine.close()
+            _close_all(engines)
             raise
         pool._owned = engines
         return pool
@@ -154,15 +162,17 @@ class ThroughputPool:
         self._dispatcher.refuse(
             PlugrtError("the throughput pool is closed; create another one"), cancel=cancel
         )
+        self._end()
+
+    def _end(self) -> None:
+        """End the workers once they have done what they were given, and close what they used."""
         for member in self._members:
             for _ in self._workers:
                 member.calls.put(None)
         for worker in self._workers:
             worker.join()
-        for member in self._members:
-            member.context.close()
-        while self._owned:
-            self._owned.pop().close()
+        owned, self._owned = self._owned, []
+        _close_all([*owned, *(member.context for member in self._members)])
 
     def __enter__(self) -> ThroughputPool:
         return self
@@ -189,10 +199,16 @@ def _members(
                 ahead = context.calls_at_once if count <= MOST_AHEAD else 1
                 members.append(PooledContext(context, load, ahead))
     except BaseException:
-        for member in members:
-            member.context.close()
+        _close_all([member.context for member in members])
         raise
     return members
+
+
+def _close_all(users: Sequence[Engine | ExecutionContext]) -> None:
+    """Close all, the last one first, whichever of them fails to."""
+    with ExitStack() as closing:
+        for user in users:
+            closing.callback(user.close)
 
 
 def _default(engine: ContextMaker, engines: Sequence[ContextMaker], threads: int) -> int:

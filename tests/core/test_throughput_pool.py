@@ -205,6 +205,55 @@ def test_a_pool_that_loads_its_engines(tmp_path: Path, quick_build: Build) -> No
         ThroughputPool.load(tmp_path / "relu.plan", ["cpu", "gpu"])
 
 
+def test_a_pool_whose_threads_do_not_start_leaves_nothing(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ExecutionContext] = []
+    create = Engine.create_context
+
+    def noted(self: Engine, *arguments: Any, **options: Any) -> ExecutionContext:
+        made.append(create(self, *arguments, **options))
+        return made[-1]
+
+    start, left = threading.Thread.start, [2]
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name.startswith("plugrt pool"):
+            if not left[0]:
+                raise RuntimeError("can't start new thread")
+            left[0] -= 1
+        start(thread)
+
+    before = threading.active_count()
+    monkeypatch.setattr(Engine, "create_context", noted)
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ThroughputPool(engines, contexts=2)
+    assert left == [0]
+    assert threading.active_count() == before
+    for context in made:
+        with pytest.raises(PlugrtError, match="closed"):
+            context.execute(call(1))
+    assert len(made) == 4
+
+
+def test_one_that_fails_to_close_does_not_keep_the_others_open(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = ThroughputPool(engines, contexts=2)
+    contexts = [member.context for member in pool._members]
+    monkeypatch.setattr(contexts[1], "close", _fail)
+    with pytest.raises(DeviceError, match="does not close"):
+        pool.close()
+    for context in (*contexts[:1], *contexts[2:]):
+        with pytest.raises(PlugrtError, match="closed"):
+            context.execute(call(1))
+
+
+def _fail() -> None:
+    raise DeviceError("it does not close")
+
+
 def test_pools_of_nothing(engines: list[Engine]) -> None:
     with pytest.raises(PlugrtError, match="needs an engine"):
         ThroughputPool([])

@@ -27,6 +27,9 @@ MINIMUM_ALIGNMENTS = (5, 6, 7, 8)
 ALIGNMENT = 16
 """What the engine promises of addresses; cuBLASLt would assume 256 bytes."""
 
+WORKSPACE_ALIGNMENT = 256
+"""cuBLASLt refuses scratch memory that begins elsewhere; an engine's begins at any 64 bytes."""
+
 MOST_ALGORITHMS = 16
 DEFAULT_WORKSPACE = 32 << 20
 
@@ -83,26 +86,29 @@ class ProductPlan:
         self._context = context
         self._product = product
         self._operation = _Operation(product)
-        self._algorithm, self.workspace_bytes = self._operation.choose(Handle.of(context), name)
+        self._algorithm, self._scratch = self._operation.choose(Handle.of(context), name)
+        self.workspace_bytes = self._scratch and self._scratch + WORKSPACE_ALIGNMENT - 1
+        """Enough wherever it begins."""
 
     def execute(
         self, stream: int, a: int, b: int, d: int,
         bias: int = 0, residual: int = 0, workspace: int = 0,
     ) -> None:  # fmt: skip
-        """Put it on a stream; all are device addresses. In a recording: `stream.handle` and
-        `stream.address(view)`. Raises DeviceError."""
+        """Put it on a stream; all are device addresses, `workspace` that of `workspace_bytes`. In
+        a recording: `stream.handle` and `stream.address(view)`. Raises DeviceError."""
         # The bias's address belongs to the description; a fresh one keeps plans shareable.
         operation = _Operation(self._product, bias) if self._product.bias else self._operation
         one, zero = ffi.new("double *", 1.0), ffi.new("double *", 0.0)
         if operation.scale != DATA_TYPES[DataType.FLOAT64]:
             one, zero = ffi.new("float *", 1.0), ffi.new("float *", 0.0)
         has_residual = self._product.residual
+        scratch = workspace + -workspace % WORKSPACE_ALIGNMENT if self._scratch else 0
         check(
             library().cublasLtMatmul(
                 Handle.of(self._context).address, operation.description, one, _pointer(b),
                 operation.b, _pointer(a), operation.a, one if has_residual else zero,
                 _pointer(residual if has_residual else d), operation.c, _pointer(d), operation.d,
-                self._algorithm, _pointer(workspace), self.workspace_bytes, _pointer(stream),
+                self._algorithm, _pointer(scratch), self._scratch, _pointer(stream),
             ),
             "launching a matrix product",
         )  # fmt: skip
