@@ -43,6 +43,16 @@ def data_path() -> Callable[[str], Path]:
     return locate
 
 
+@pytest.fixture
+def labels_folder(
+    tmp_path: Path, data_path: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder to work in, with data/ as definitions name its files."""
+    (tmp_path / "data").symlink_to(data_path("darknet/labels"), target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def third_party_wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Wheels of plugrt-twins and plugrt-numpy-layer."""

@@ -18,6 +18,7 @@ from ...plugins import (
     DimLike,
     LayerPlugin,
     PlanError,
+    PlugrtError,
     Shape,
     TensorDesc,
     format_shape,
@@ -121,9 +122,13 @@ def _check_type(
         return  # the core decides; supportsFormat() has the last word
     as_stored: Any = [None if d is None else d.dtype for d in inputs]
     as_meant: Any = [None if d is None else _meant(d) for d in inputs]
-    allowed = {
-        plugin.getOutputDataType(index, as_stored), plugin.getOutputDataType(index, as_meant),
-    }  # fmt: skip
+    allowed: set[DataType] = set()
+    for types in (as_meant, as_stored):
+        try:
+            allowed.add(plugin.getOutputDataType(index, types))
+        except PlugrtError:  # floats of several widths beside each other, as narrowed inputs are
+            if types is as_stored and not allowed:
+                raise
     if _meant(stored) not in allowed and stored.dtype not in allowed:
         names = " or ".join(sorted(dtype.value for dtype in allowed))
         raise PlanError(

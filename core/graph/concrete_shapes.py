@@ -42,7 +42,8 @@ def check_shapes(network: Network, sizes: Mapping[str, int]) -> None:
 
 def _inferred(layer: Layer, sizes: Mapping[str, int]) -> list[TensorDesc]:
     own = [None if t is None else _concrete(t, sizes) for t in layer.own_inputs]
-    return infer_outputs(layer.name, layer.plugin, own)
+    # Inputs may be in types that the layer's rule for types would not have beside each other.
+    return infer_outputs(layer.name, layer.plugin, own, [t.dtype for t in layer.outputs])
 
 
 def _concrete(tensor: Tensor, sizes: Mapping[str, int]) -> TensorDesc:

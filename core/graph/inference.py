@@ -25,16 +25,20 @@ from ...plugins.dims import DATA_DEPENDENT, Dim, is_static, substitute, symbols
 
 
 def infer_outputs(
-    name: str, plugin: LayerPlugin, inputs: Sequence[TensorDesc | None]
-) -> list[TensorDesc]:
-    """Descriptions of a layer's outputs; its data-dependent sizes named after the layer.
+    name: str, plugin: LayerPlugin, inputs: Sequence[TensorDesc | None],
+    types: Sequence[DataType] | None = None,
+) -> list[TensorDesc]:  # fmt: skip
+    """Descriptions of a layer's outputs; its data-dependent sizes named after the layer. The
+    plug-in is not asked about the `types` of outputs that are stored otherwise than it says.
 
     Raises what the plug-in raises, naming the layer and its inputs; PluginError where the
     plug-in fails otherwise or breaks the contract.
     """
     where = f"layer {name!r} ({plugin.type})"
     try:
-        outputs = [_output(name, plugin, index, inputs) for index in range(plugin.getNbOutputs())]
+        outputs = [
+            _output(name, plugin, index, inputs, types) for index in range(plugin.getNbOutputs())
+        ]
     except PlugrtError as error:
         given = ", ".join("-" if d is None else str(d) for d in inputs) or "none"
         raise type(error)(f"{where}: {error}; inputs: {given}") from error
@@ -53,12 +57,16 @@ def infer_outputs(
 
 
 def _output(
-    name: str, plugin: LayerPlugin, index: int, inputs: Sequence[TensorDesc | None]
-) -> TensorDesc:
+    name: str, plugin: LayerPlugin, index: int, inputs: Sequence[TensorDesc | None],
+    types: Sequence[DataType] | None,
+) -> TensorDesc:  # fmt: skip
     present: Any = inputs
-    types: Any = [None if desc is None else desc.dtype for desc in inputs]
     shape = tuple(map(_dim, plugin.getOutputDimensions(index, present)))
-    dtype = DataType.of(plugin.getOutputDataType(index, types))
+    if types is None:
+        given: Any = [None if desc is None else desc.dtype for desc in inputs]
+        dtype = DataType.of(plugin.getOutputDataType(index, given))
+    else:
+        dtype = types[index]
     value = plugin.getOutputValue(index, present)
     desc = TensorDesc(dtype, qualify(shape, name))
     if value is None:

@@ -12,6 +12,7 @@ from plugrt.plugins.native import cuda
 from plugrt.plugins.native.cuda import devices, packages
 
 from .fake_driver import FakeDriver
+from .played_hopper import PlayedHopper
 
 CACHES = (
     devices.initialize, devices.unavailable_reason, devices.device_properties,
@@ -55,3 +56,9 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
     for cached in CACHES:
         cached.cache_clear()
     assert fake.faults == []
+
+
+@pytest.fixture
+def hopper(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> PlayedHopper:
+    """An H200 without libraries, so that own kernels do everything."""
+    return PlayedHopper(driver, monkeypatch)

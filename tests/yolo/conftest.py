@@ -26,16 +26,6 @@ def darknet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceDarkn
 
 
 @pytest.fixture
-def labels_folder(
-    tmp_path: Path, data_path: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A folder to work in, with data/ as definitions name its files."""
-    (tmp_path / "data").symlink_to(data_path("darknet/labels"), target_is_directory=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def write_cfg(tmp_path: Path) -> WriteCfg:
     """Writes a definition and returns its path."""
 

@@ -16,10 +16,12 @@ from plugrt.plugins import (
     LayerAttributeError,
     ShapeError,
     TensorDesc,
+    TensorView,
 )
+from tests.cuda.kernel_harness import CollectingStream
 from tests.yolo.picture_reference import letter_boxed, random_pixels, to_planes
 from yolo_example.detection import suppress_overlaps
-from yolo_example.layers import GaussianYolo, Region, Yolo
+from yolo_example.layers import GaussianYolo, Region, Yolo, boxes_cuda
 from yolo_example.layers.boxes import Boxes
 from yolo_example.layers.head_descriptions import describe_head, described_head, unsupported
 from yolo_example.layers.prepare_pictures import PreparePictures
@@ -127,6 +129,27 @@ def test_formats_on_a_gpu() -> None:
     assert not takes(last, floats(1, 14, 3, 3))
     assert not takes(last, last, device="cpu")
     assert takes(floats(1, 14, 3, 3), floats(1, 14, 3, 3), device="cpu")
+
+
+def test_a_gpu_refuses_inputs_that_reach_too_far_where_they_lie() -> None:
+    layer = boxes_layer()
+    workspace, boxes, counts = (
+        TensorView(desc, slot)
+        for slot, desc in enumerate((
+            TensorDesc(DataType.UINT8, (boxes_cuda.workspace_size(layer, [(1, 14, 3, 3)]),)),
+            floats(1, 256, 6), TensorDesc(DataType.INT64, (1,)),
+        ))
+    )  # fmt: skip
+
+    def recorded(plane: int) -> int:
+        desc = TensorDesc(DataType.FLOAT32, (1, 14, 3, 3), strides=(14 * plane, plane, 3, 1))
+        stream = CollectingStream()
+        boxes_cuda.record(layer, [TensorView(desc, 3)], boxes, counts, workspace, stream)
+        return len(stream.kernels)
+
+    assert recorded(2**27) == 2
+    with pytest.raises(ShapeError, match=r"input 0 reaches over 2,181,038,088 elements"):
+        recorded(2**27 + 2**25)
 
 
 # ---- pictures -----------------------------------------------------------------------------
