@@ -186,7 +186,8 @@ class DeviceSession(ABC):
 
     def lend_code(self, code: Mapping[str, bytes]) -> None:  # noqa: B027 - most have none
         """Code from a plan that is trusted, as `compiled_code` gave it, before the first context
-        is made. What was made for another version of a library or processor is of no use."""
+        is made; for this session alone, whatever other engines are loaded. What was made for
+        another version of a library or processor is of no use."""
 
     def stopwatch(
         self, planned: Any, threads: int, sizes: Mapping[str, int], lanes: int,

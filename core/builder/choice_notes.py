@@ -9,8 +9,8 @@ from typing import Any
 from ...plugins import TensorDesc
 from ..explanation import CHOSEN, Note
 from ..graph import Layer
-from ..tuning.assignment import TIE, Option
 from ..tuning.candidates import Candidate
+from ..tuning.options import TIE, Option
 
 RUNNERS_UP = 3
 """Other candidates that a line names; the data have all."""

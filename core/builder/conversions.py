@@ -10,9 +10,9 @@ from ..devices.target import Target
 from ..explanation import CONVERSION, Note
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage
-from ..tuning.assignment import Option
 from ..tuning.candidates import Candidate, Place, candidates, place_of
 from ..tuning.conversions import conversion_path
+from ..tuning.options import Option
 from ..tuning.timer import Timer
 from .choice_notes import place_text
 

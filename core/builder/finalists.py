@@ -19,7 +19,8 @@ from ..devices.target import Target
 from ..explanation import Note
 from ..graph import Layer
 from ..runtime.planned import PlannedNetwork
-from ..tuning.assignment import Assignment, Choice, Option
+from ..tuning.assignment import Assignment, Choice
+from ..tuning.options import Option
 from ..tuning.timer import Timer
 from .trial_engine import engine_on
 

@@ -16,9 +16,10 @@ from ..passes.copying import copy_network
 from ..passes.hosting import bodies_of, runs_on_host
 from ..runtime.planned import PlannedNetwork
 from ..runtime.recorder import is_barrier
-from ..tuning.assignment import Assignment, Choice, Option
+from ..tuning.assignment import Assignment, Choice
 from ..tuning.candidates import Candidate, Limits
 from ..tuning.narrow_constants import NarrowConstants
+from ..tuning.options import Option
 from ..tuning.timer import Timer
 from ..tuning.timing_cache import TimingCache
 from .choice_notes import chosen_note

@@ -12,8 +12,8 @@ from ..explanation import Note
 from ..graph import Layer, Network, Tensor
 from ..graph.build_descs import Concretise, Storage, build_desc
 from ..memory import Aliasing, decide_aliasing
-from ..tuning.assignment import TIE
 from ..tuning.candidates import Candidate, chosen_candidate
+from ..tuning.options import TIE
 from ..tuning.timer import Timer
 
 

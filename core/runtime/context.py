@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from ...plugins import Array, DeviceError, PlugrtError, ShapeError, format_shape
+from ...plugins import Array, PlugrtError, ShapeError
 from ..devices.cpu.memory import address_of
-from ..graph import Tensor
 from .buffers import allocate
+from .callers_arrays import check_apart, input_arrays, output_arrays
 from .cpu_recorder import CpuRecorder, Schedule
 from .planned import PlannedNetwork
 from .shape_recording import ShapeRecording
@@ -207,11 +207,15 @@ class ExecutionContext:
         times: list[tuple[int, float]] | None = None,
     ) -> dict[str, Any]:
         self._check_open()
-        arrays = self._input_arrays(inputs)
+        arrays = input_arrays(inputs, self._inputs)
         recording = self._recording_for(tuple([array.shape for array in arrays]))
-        results = self._output_arrays(recording, outputs)
+        network = self._planned.network
+        names = network.output_names
         if outputs and not isinstance(outputs, str):
-            self._check_apart(arrays, results)
+            results = output_arrays(outputs, names, recording.output_descs)
+            check_apart(zip(network.input_names, arrays, strict=True), names, results)
+        else:
+            results = [np.empty(shape, dtype) for shape, dtype in recording.output_arrays]
         sizes = recording.run(
             self._arena_address,
             [address_of(array) for array in arrays],
@@ -220,93 +224,9 @@ class ExecutionContext:
         )
         if self._packed.is_unsaved:  # only now, so that the first result does not wait for it
             self._packed.save()
-        names = self._planned.network.output_names
         if recording.is_simple:
             return dict(zip(names, results, strict=True))
         return {
             name: recording.cut(index, array, sizes)
             for index, (name, array) in enumerate(zip(names, results, strict=True))
         }
-
-    def _input_arrays(self, inputs: Mapping[str, Any]) -> list[Array]:
-        arrays = []
-        for name, dtype, tensor in self._inputs:
-            if name not in inputs:
-                raise missing_input(name, inputs)
-            array = as_array("input", name, inputs[name])
-            if array.dtype != dtype:
-                raise wrong_type(name, array.dtype, tensor)
-            flags = array.flags
-            if not (flags.c_contiguous and flags.aligned):
-                array = np.array(array, order="C")
-            arrays.append(array)
-        if len(inputs) > len(arrays):
-            raise unknown_input(inputs, self._planned.network.input_names)
-        return arrays
-
-    def _check_apart(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """Outputs may be written before all inputs are read, in any order."""
-        network = self._planned.network
-        taken = [(f"input {n!r}", a) for n, a in zip(network.input_names, inputs, strict=True)]
-        for name, output in zip(network.output_names, outputs, strict=True):
-            for what, array in taken:
-                if np.may_share_memory(output, array):
-                    raise ShapeError(f"output {name!r} shares memory with {what}; give it its own")
-            taken.append((f"output {name!r}", output))
-
-    def _output_arrays(
-        self, recording: ShapeRecording, outputs: Outputs
-    ) -> list[Array]:
-        names = self._planned.network.output_names
-        if not outputs or isinstance(outputs, str):
-            return [np.empty(shape, dtype) for shape, dtype in recording.output_arrays]
-        unknown = [name for name in outputs if name not in names]
-        if unknown:
-            raise ShapeError(f"unknown output {unknown[0]!r}; the engine has: {', '.join(names)}")
-        results = []
-        for name, desc in zip(names, recording.output_descs, strict=True):
-            array = outputs.get(name)
-            if array is None:
-                array = np.empty(desc.sizes, desc.dtype.numpy)
-            elif not isinstance(array, np.ndarray):
-                array = as_array("output", name, array)
-            fits = array.shape == desc.sizes and array.dtype == desc.dtype.numpy
-            if not (fits and array.flags.carray):
-                raise ShapeError(
-                    f"output {name!r} needs a writable C-contiguous {desc.dtype.value} array of "
-                    f"shape {format_shape(desc.sizes)}; got {array.dtype} {array.shape}"
-                )
-            results.append(array)
-        return results
-
-
-def missing_input(name: str, inputs: Mapping[str, Any]) -> ShapeError:
-    given = ", ".join(map(repr, inputs)) or "none"
-    return ShapeError(f"input {name!r} is missing; given: {given}")
-
-
-def unknown_input(inputs: Mapping[str, Any], names: Sequence[str]) -> ShapeError:
-    extra = next(name for name in inputs if name not in names)
-    return ShapeError(
-        f"unknown input {extra!r}; the engine has: {', '.join(map(repr, names))}"
-    )
-
-
-def wrong_type(name: str, found: object, tensor: Tensor) -> ShapeError:
-    return ShapeError(
-        f"input {name!r} has type {found}; expected {tensor.dtype.value}: convert it with .astype"
-    )
-
-
-def as_array(kind: str, name: str, value: Any) -> Array:
-    if isinstance(value, np.ndarray):
-        return value
-    if hasattr(value, "__dlpack__"):
-        try:
-            return np.from_dlpack(value)
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise DeviceError(
-                f"{kind} {name!r}: {type(value).__name__} cannot be read as CPU memory ({error}); "
-                "move it to the CPU first"
-            ) from None
-    return np.asarray(value)

@@ -25,8 +25,8 @@ ENUMS = (
 )  # fmt: skip
 
 
-OUT_OF_MEMORY = 2
-"""The driver's number for it."""
+INVALID_VALUE, OUT_OF_MEMORY = 1, 2
+"""The driver's numbers for them."""
 
 
 class Anything:
@@ -348,7 +348,9 @@ class FakeDriver:
     def cuGraphAddNode(self) -> tuple[int]:
         return (1,)
 
-    def cuStreamEndCapture(self, stream: int) -> tuple[int, Handle]:
+    def cuStreamEndCapture(self, stream: int) -> tuple[int, Handle | None]:
+        if int(stream) not in self.captures:
+            return INVALID_VALUE, None
         status, graph = self.make("graph")
         self.graphs[graph] = self.captures.pop(int(stream))
         return status, graph

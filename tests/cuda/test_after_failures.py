@@ -45,14 +45,46 @@ class Gone:
 
 def test_a_turn_whose_call_failed_is_not_kept(driver: FakeDriver) -> None:
     turns = Turns(Context.of(0))
-    taken: list[Any] = [turns.take() for _ in range(DEPTH)]
-    for turn in taken:
+    taken: list[Any] = [turns.take(number) for number in range(DEPTH)]
+    for number, turn in enumerate(taken):
         turn.is_pending, turn.done = True, Gone()
-        turn.leave()
+        turns.leave(number)
     for _ in range(DEPTH + 1):
         with pytest.raises(DeviceError, match="the GPU is gone"):
-            turns.take()
-    assert not any(turn.busy.locked() for turn in taken)
+            turns.take("another")
+    assert not any(turn.holder for turn in taken)
+    with pytest.raises(DeviceError, match="the GPU is gone"):
+        turns.wait_for_others()
+
+
+def test_a_turn_goes_back_once_whoever_leaves_twice(driver: FakeDriver) -> None:
+    turns = Turns(Context.of(0))
+    first = turns.take("a")
+    turns.leave("a")
+    assert turns.take("b") is first
+    turns.leave("a")
+    assert turns.has("b")
+    assert not turns.is_alone(turns.take("c"))
+    turns.leave("c")
+    assert turns.is_alone(first)
+
+
+def test_a_turn_broken_off_twice_makes_the_next_call_wait(driver: FakeDriver) -> None:
+    turns = Turns(Context.of(0))
+    turn = turns.take("a")
+    waited: list[int] = []
+
+    def settle() -> None:
+        waited.append(len(waited))
+        if len(waited) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        turns.break_off("a", settle)
+    assert not turn.is_idle()
+    others = [turns.take(number) for number in range(DEPTH)]
+    assert turn in others
+    assert waited == [0, 1]
 
 
 def test_what_was_begun_is_ended_while_the_interpreter_ends() -> None:

@@ -79,6 +79,23 @@ def test_the_same_as_on_the_cpu(precision: str) -> None:
     assert np.abs(found - wanted).max() < TOLERANCES[precision]
 
 
+def test_small_results_beside_large_ones() -> None:
+    rng = np.random.default_rng(0)
+    network = Network("small and large")
+    x = network.add_input("x", "float32", [1, 32, 64, 64])
+    for _ in range(12):
+        kernel = rng.standard_normal((32, 32, 3, 3)).astype(np.float32) / 12
+        x = network.add_relu(network.add_convolution(x, kernel, padding=(1,) * 4).output).output
+    network.mark_output(network.add_global_average_pooling(x).output, "small")
+    network.mark_output(x, "large")
+    with plugrt.build(network, config()) as engine, engine.create_context() as context:
+        for seed in range(6):
+            given = {"x": np.random.default_rng(seed).random((1, 32, 64, 64), np.float32)}
+            found = context.execute(given)
+            for name, there in context.execute(given, "device").items():
+                np.testing.assert_array_equal(found[name], there.numpy())
+
+
 def test_sizes_come_and_go() -> None:
     images = [image(n, n) for n in (1, 5, 2, 1)]
     wanted = on_cpu(residual(), *images)

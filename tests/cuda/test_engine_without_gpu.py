@@ -14,6 +14,7 @@ import pytest
 
 import plugrt
 from plugrt import BuilderConfig, DeviceError, Engine, Network, Registry, ShapeError
+from plugrt.core.devices.cuda import context as context_module
 from plugrt.core.devices.cuda import host_copies, staging
 from plugrt.core.devices.cuda.bench import CudaBench
 from plugrt.core.devices.cuda.context import CudaContext
@@ -22,6 +23,7 @@ from plugrt.core.devices.cuda.host_copies import MOST_CHUNK
 from plugrt.core.devices.cuda.interchange import DeviceArray
 from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.core.devices.cuda.shape_places import PATIENCE
+from plugrt.core.devices.cuda.transfers import result_of
 from plugrt.core.devices.cuda.turns import DEPTH
 from plugrt.core.tuning.candidates import Candidate
 from plugrt.plugins import (
@@ -63,6 +65,13 @@ class Through(LayerPlugin):
     def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Stream) -> None:
         source, target = stream.address(inputs[0]), stream.address(outputs[0])
         call("cuMemcpyDtoDAsync", target, source, inputs[0].desc.nbytes, stream.handle)
+
+
+class Streaming(Through):
+    """x, written once and never read again."""
+
+    type = "Test.Streaming"
+    streamed_outputs = frozenset({0})
 
 
 class Python(LayerPlugin):
@@ -108,6 +117,71 @@ def test_arrays_of_the_host_go_through_one_graph(driver: FakeDriver) -> None:
         np.testing.assert_array_equal(given, numbers())
         assert context.recording({"x": (2, 8)}).commands == 4  # in, twice through, out
     assert engine.device == "cuda"
+
+
+def test_small_outputs_are_written_straight_into_the_hosts_memory(driver: FakeDriver) -> None:
+    with built(Through(), Streaming()) as engine, engine.create_context() as context:
+        for start in range(2 * DEPTH):
+            calls = [context.enqueue({"x": numbers(2, start + k)}) for k in range(DEPTH)]
+            for k, future in enumerate(calls):
+                np.testing.assert_array_equal(future.result()["y"], numbers(2, start + k))
+        given = np.empty((2, 8), np.float32)
+        assert context.execute({"x": numbers()}, {"y": given})["y"] is given
+        np.testing.assert_array_equal(given, numbers())
+        assert context.recording({"x": (2, 8)}).commands == 3  # in, twice through
+        held = context.execute({"x": numbers(2, 5)}, "device")["y"]
+        context.synchronize()
+        np.testing.assert_array_equal(np.asarray(held), numbers(2, 5))
+        large = numbers(LARGE // 32)
+        np.testing.assert_array_equal(context.execute({"x": large})["y"], large)
+
+
+def test_outputs_that_are_read_again_stay_on_the_gpu(driver: FakeDriver) -> None:
+    network = chain(Streaming(), Through())
+    network.mark_output(network.layers[0].output, "between")
+    config = BuilderConfig(device="cuda", **OFF)
+    with plugrt.build(network, config) as engine, engine.create_context() as context:
+        found = context.execute({"x": numbers()})
+        for name in ("y", "between"):
+            np.testing.assert_array_equal(found[name], numbers())
+        assert context.recording({"x": (2, 8)}).commands == 5  # in, twice through, out twice
+
+
+def test_small_results_beside_large_ones_are_read_when_all_is_done(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+    wait = driver.cuEventSynchronize
+
+    def noted(event: int) -> tuple[int]:
+        waited.append(int(event))
+        return wait(event)
+
+    monkeypatch.setattr(driver, "cuEventSynchronize", noted)
+    reads: list[tuple[bool, list[int]]] = []
+
+    def reading(endpoint: Any, target: Any, is_chunked: bool) -> Any:
+        reads.append((is_chunked, list(waited)))
+        return result_of(endpoint, target, is_chunked)
+
+    monkeypatch.setattr(context_module, "result_of", reading)
+    network = Network("two outputs", chain(Through()).registry)
+    for name in ("small", "large"):
+        given = network.add_input(name, "float32", [f"{name}_rows", 8])
+        network.mark_output(network.add_layer(Through(), [given]).output, f"{name}_result")
+    given = {"small": numbers(), "large": numbers(LARGE // 32)}
+    with (
+        plugrt.build(network, BuilderConfig(device="cuda", **OFF)) as engine,
+        engine.create_context() as context,
+    ):
+        assert isinstance(context, CudaContext)
+        found = context.execute(given)
+        np.testing.assert_array_equal(found["small_result"], given["small"])
+        np.testing.assert_array_equal(found["large_result"], given["large"])
+        (turn,) = context._turns._turns
+        assert sorted(is_chunked for is_chunked, _ in reads) == [False, True]
+        for is_chunked, before in reads:
+            assert is_chunked or int(turn.done.cuda) in before
 
 
 @pytest.mark.parametrize("processors", [1, 2, 64])
@@ -412,7 +486,10 @@ def test_what_tactics_need_is_compiled_at_once(
         with engine.create_context() as context:
             context.execute({"x": numbers()})
             context.execute({"x": numbers()})
-    assert asked[1:] == [[("cuda", "other")]]
+            context.execute({"x": on_gpu(numbers())[0]}, "device")  # a recording of its own
+            assert asked[1:] == [[("cuda", "other")]]
+            context.execute({"x": numbers(3)})
+    assert asked[2:] == [[("cuda", "other")]]  # once for each set of shapes
 
 
 def test_what_has_to_be_compiled_is_timed_in_one_storage(driver: FakeDriver) -> None:

@@ -75,6 +75,28 @@ def test_activations_and_weights_say_what_they_are(driver: FakeDriver) -> None:
         pinned(context, 2000)
 
 
+def test_more_than_there_is_in_all_is_not_asked_for(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver might take all memory of the GPU before it says no."""
+    context = Context.of(0)
+    DeviceBuffer(context, 1000)
+    asked: list[int] = []
+    plain = driver.cuMemAllocFromPoolAsync
+
+    def allocate(size: int, pool: int, stream: int) -> Any:
+        asked.append(size)
+        return plain(size, pool, stream)
+
+    monkeypatch.setattr(driver, "cuMemAllocFromPoolAsync", allocate)
+    total = context.properties.memory_bytes
+    with pytest.raises(DeviceMemoryError, match=f"cannot allocate {total + 1:,} bytes on GPU 0"):
+        DeviceBuffer(context, total + 1)
+    assert asked == []
+    assert DeviceBuffer(context, 1000).address
+    assert asked == [1000]
+
+
 def test_memory_that_is_on_its_way_back_is_waited_for(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,9 +320,30 @@ class Sizes:
         return (0, 0, sizes[index]) if index < len(sizes) else (1, 0, 0)
 
 
+class Counting(Sizes):
+    """One that tells their number, so that it need not be asked for one too many."""
+
+    def cuFuncGetParamCount(self, handle: object) -> tuple[int, int]:  # noqa: N802
+        return 0, 3
+
+    def cuFuncGetParamInfo(self, handle: object, index: int) -> tuple[int, int, int]:  # noqa: N802
+        assert index < 3
+        return super().cuFuncGetParamInfo(handle, index)
+
+
+class Older(Sizes):
+    """One that is older than the bindings, which have the function."""
+
+    def cuFuncGetParamCount(self, handle: object) -> tuple[int, int]:  # noqa: N802
+        raise RuntimeError('Function "cuFuncGetParamCount" not found')
+
+
+@pytest.mark.parametrize("driver", [Sizes, Counting, Older])
 @pytest.mark.parametrize("layout", ["TTi", "TPf", "TTq"])
-def test_a_layout_with_all_parameters_fits(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parameter_check, "driver", Sizes)
+def test_a_layout_with_all_parameters_fits(
+    layout: str, driver: type[Sizes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parameter_check, "driver", driver)
     kernel = CudaKernel(SOURCE, "scale<float>", layout)
     parameter_check.check_parameters(1, kernel.parameter_sizes, kernel)
 
@@ -313,7 +356,8 @@ def test_a_layout_that_lacks_a_parameter_is_refused(
     layout: str, listed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver would read behind what it is given."""
-    monkeypatch.setattr(parameter_check, "driver", Sizes)
     kernel = CudaKernel(SOURCE, "scale<float>", layout)
-    with pytest.raises(PluginError, match=f"parameters of {listed} bytes.* takes 8, 8, 4;"):
-        parameter_check.check_parameters(1, kernel.parameter_sizes, kernel)
+    for driver in (Sizes, Counting):
+        monkeypatch.setattr(parameter_check, "driver", driver)
+        with pytest.raises(PluginError, match=f"parameters of {listed} bytes.* takes 8, 8, 4;"):
+            parameter_check.check_parameters(1, kernel.parameter_sizes, kernel)

@@ -11,7 +11,7 @@ from plugrt.core.devices.cuda.timing import FIRST_GRAPH, Stopwatch
 from plugrt.plugins.native.cuda import Context
 from plugrt.plugins.native.cuda.driver_calls import call
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.slow]  # times: with nothing else on the GPU
 
 
 def copying(nbytes: int) -> tuple[CudaRecording, DeviceBuffer]:

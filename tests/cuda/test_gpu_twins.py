@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu_plugin_tax import AskedTimes, tell_of_networks
+from benchmarks.asked_times import AskedTimes, tell_of_networks
 from benchmarks.plugin_tax import renamed
 from plugrt import BuilderConfig, Registry, TimingCache, build
 from plugrt.builtin_layers import cublaslt_product

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import plugrt
 from plugrt import BuilderConfig, Engine, Network, Registry
+from plugrt.core.engine import loading
 from plugrt.core.engine.plan import read_code
 from plugrt.plugins import LayerPlugin, Stream, Tactic, TacticRequest
-from plugrt.plugins.native.cuda import Context, CudaKernel, CudaSource, kernel_cache
+from plugrt.plugins.native.cuda import Context, CudaKernel, CudaSource, compiler, kernel_cache
+from plugrt.plugins.native.cuda.compiler import Compiled
+from plugrt.plugins.native.cuda.cudnn import ConvolutionPlan
 from plugrt.plugins.native.cuda.driver_calls import call
+from plugrt.plugins.native.cuda.lent_code import Loan, lent
 
 from .fake_driver import FakeDriver
 
@@ -39,6 +44,8 @@ class Kept(LayerPlugin):
     devices = ("cuda",)
     recordable = True
     enqueued = 0
+    found: ClassVar[list[bytes | None]] = []
+    """What was lent under KEY, call by call."""
 
     def getOutputDimensions(self, index: int, inputs: Any) -> Any:
         return tuple(inputs[0].shape)
@@ -51,6 +58,8 @@ class Kept(LayerPlugin):
         call("cuMemcpyDtoDAsync", target, source, inputs[0].desc.nbytes, stream.handle)
         stream.keep(Made())
         Kept.enqueued += 1
+        brought = lent(KEY)
+        Kept.found.append(None if brought is None else brought.payload)
 
 
 def network() -> Network:
@@ -62,9 +71,16 @@ def network() -> Network:
     return made
 
 
-def test_a_plan_lends_its_code_while_its_engine_lives(
-    driver: FakeDriver, tmp_path: Path
-) -> None:
+def found_by(*engines: Engine) -> list[bytes | None]:
+    """What is lent to each engine while it records."""
+    Kept.found.clear()
+    for engine in engines:
+        with engine.create_context() as context:
+            context.execute({"x": np.ones((2, 8), np.float32)})
+    return list(Kept.found)
+
+
+def test_a_plan_lends_its_code_to_its_own_engine(driver: FakeDriver) -> None:
     before = Kept.enqueued
     config = BuilderConfig(device="cuda", tune="off", threads=1, max_batch_size=2)
     with plugrt.build(network(), config) as engine:
@@ -75,16 +91,89 @@ def test_a_plan_lends_its_code_while_its_engine_lives(
             np.testing.assert_array_equal(context.execute({"x": x})["y"], x)
         assert engine.to_bytes() == data
     assert read_code(data) == {KEY: CODE}
-    assert kernel_cache.read(KEY) is None
     registry = network().registry
-    with Engine.from_bytes(data, registry):
+    with (
+        Engine.from_bytes(data, registry, trusted=True) as trusted,
+        Engine.from_bytes(data, registry) as other,
+        Engine.from_bytes(data, registry, trusted=True) as another,
+    ):
+        assert found_by(trusted, other, another, other) == [CODE, None, CODE, None]
+        assert lent(KEY) is None
         assert kernel_cache.read(KEY) is None
-    with Engine.from_bytes(data, registry, trusted=True) as engine:
-        assert kernel_cache.read(KEY) == CODE
-        with Engine.from_bytes(data, registry, trusted=True):
-            pass
-        assert kernel_cache.read(KEY) == CODE
-    assert kernel_cache.read(KEY) is None
+        another.close()
+        assert found_by(trusted, other) == [CODE, None]
+
+
+class Launching(FakeDriver):
+    """One that loads modules; `launched` are the images of what ran."""
+
+    @property
+    def launched(self) -> list[bytes]:
+        found: list[bytes] = self.__dict__.setdefault("_launched", [])
+        return found
+
+    def cuModuleLoadData(self, image: bytes) -> tuple[int, bytes]:  # noqa: N802
+        return 0, image
+
+    def cuModuleGetFunction(self, module: bytes, name: bytes) -> tuple[int, bytes]:  # noqa: N802
+        return 0, module
+
+    def cuLaunchKernel(self, image: bytes, *arguments: Any) -> tuple[int]:  # noqa: N802
+        return self.put(arguments[7], lambda: self.launched.append(image))
+
+
+class Launched(Kept):
+    """x, by a copy beside a kernel."""
+
+    type = "Test.Launched"
+    kernel: ClassVar[CudaKernel]
+
+    def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Stream) -> None:
+        source, target = stream.address(inputs[0]), stream.address(outputs[0])
+        call("cuMemcpyDtoDAsync", target, source, inputs[0].desc.nbytes, stream.handle)
+        stream.launch_grid(self.kernel, [1], [1], outputs[0], 1)
+
+
+def runs(engine: Engine, driver: Launching) -> list[bytes]:
+    """The images that one call launches."""
+    driver.launched.clear()
+    with engine.create_context() as context:
+        context.execute({"x": np.ones((2, 8), np.float32)})
+    return list(driver.launched)
+
+
+def test_what_one_engine_brings_no_other_one_runs(
+    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the code under a right key is another program, whichever is loaded first."""
+    driver.__class__ = Launching
+    assert isinstance(driver, Launching)
+    monkeypatch.setenv(kernel_cache.VARIABLE, "off")
+    monkeypatch.setattr(compiler, "toolchain", lambda: "played")
+    monkeypatch.setattr(compiler, "supported_architectures", lambda: ("sm_99",))
+    monkeypatch.setattr(compiler, "_compile", lambda *given: Compiled(b"our own", "one"))
+    kernel = CudaKernel(CudaSource(TEXT, "one.cu"), "one", "Tq")
+    monkeypatch.setattr(Launched, "kernel", kernel, raising=False)
+    registry = Registry(Registry.default())
+    registry.register(Launched)
+    made = Network("launched", registry)
+    x = made.add_input("x", "float32", [2, 8])
+    made.mark_output(made.add_layer("Test.Launched", [x]).output, "y")
+    config = BuilderConfig(device="cuda", tune="off", threads=1)
+    with plugrt.build(made, config) as engine:
+        data = engine.to_bytes()
+        assert runs(engine, driver) == [b"our own"]
+    ((key, payload),) = read_code(data).items()
+    assert bytes(payload) == b"one\0our own"
+    monkeypatch.setattr(loading, "read_code", lambda data: {key: b"one\0forged"})
+    with Engine.from_bytes(data, registry, trusted=True) as trusted:
+        assert runs(trusted, driver) == [b"forged"]
+        with Engine.from_bytes(data, registry) as other, plugrt.build(made, config) as built:
+            for one in (other, built):
+                assert runs(one, driver) == [b"our own"]
+                assert {bytes(code) for code in read_code(one.to_bytes()).values()} == {payload}
+        assert runs(trusted, driver) == [b"forged"]
+        assert set(read_code(trusted.to_bytes()).values()) == {b"one\0forged"}
 
 
 def test_kernels_are_stored_by_the_key_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,13 +186,55 @@ def test_kernels_are_stored_by_the_key_of_the_cache(monkeypatch: pytest.MonkeyPa
     assert CudaKernel(CudaSource(TEXT, "two.cu"), "one", "Tq").identity != kernel.identity
     key, payload = kernel.stored(0)
     seen: list[str] = []
-    monkeypatch.setattr(
-        "plugrt.plugins.native.cuda.compiler._compile", lambda *given: seen.append("compiled")
-    )
-    loan = kernel_cache.Loan()
+    compile_anew = compiler._compile
+
+    def compiled(*given: Any) -> Compiled:
+        seen.append("compiled")
+        return compile_anew(*given)
+
+    monkeypatch.setattr(compiler, "_compile", compiled)
+    loan = Loan()
     loan.add({key: payload})
-    try:
+    with loan.in_use(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(copy_context().run, same.stored, 0).result() == (key, payload)
         assert same.stored(0) == (key, payload)
-    finally:
-        loan.end()
+        with Loan().in_use():
+            assert lent(key) is None
+        assert lent(key) is not None
     assert seen == []
+    assert same.stored(0) == (key, payload)
+    assert seen == ["compiled"]
+
+
+def test_plans_of_cudnn_are_made_for_each_lender(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plan:
+        def __init__(self, made_of: bytes) -> None:
+            self.made_of = made_of
+            self.workspace_bytes = len(made_of)
+
+        def serialized(self) -> bytes:
+            return self.made_of
+
+    class Graph:
+        operands = ()
+
+        def compiled(self, name: str, ordinal: int, key: str) -> Plan:
+            return Plan(b"our own")
+
+        def loaded(self, data: bytes, ordinal: int) -> Plan:
+            if data == b"damaged":
+                raise plugrt.DeviceError("of another build")
+            return Plan(data)
+
+    graph: Any = Graph()
+    forged, damaged = Loan(), Loan()
+    forged.add({KEY: b"forged"})
+    damaged.add({KEY: b"damaged"})
+    with forged.in_use():
+        plan = ConvolutionPlan(graph, KEY, "eng0", 0)
+        assert plan.stored(0) == (KEY, b"forged")
+        assert plan.workspace_bytes == 6
+    assert plan.stored(0) == (KEY, b"our own")
+    assert plan.workspace_bytes == 7
+    with damaged.in_use():
+        assert plan.stored(0) == (KEY, b"our own")

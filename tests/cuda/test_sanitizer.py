@@ -79,6 +79,8 @@ def test_every_tool_gets_an_error_to_find() -> None:
         assert mine.count(("planted", True)) == 1 + (tool in IN_LOOPS)
         assert mine.count(("planted", True)) == mine.count(("planted", False))
         assert mine.count(("kernels", False)) == 2
+        for what in ("engines", "lanes", "control-flow"):
+            assert mine.count((what, False)) == 1
     assert len(compilations()) > 200
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from plugrt.builtin_layers.convolution import candidates_cuda, tiles_cuda
 from plugrt.builtin_layers.convolution.problem import ConvolutionProblem
 from plugrt.builtin_layers.convolution.tile_choice import TILES, Tile
+from plugrt.builtin_layers.products_cuda import FullyConnectedWays
 from plugrt.builtin_layers.sliding_window import SlidingWindow
-from plugrt.plugins import DataType, Epilogue, Format, TensorDesc
+from plugrt.plugins import DataType, Epilogue, Format, Tactic, TensorDesc
+from plugrt.plugins.native.cuda import cublaslt
 from plugrt.plugins.native.cuda.devices import DeviceProperties
 
 LAST = Format.CHANNELS_LAST
@@ -119,3 +122,47 @@ def test_what_tactics_need_compiled() -> None:
     wanted = names(one)
     kernels = candidates_cuda.compilations(one, [*wanted, "cuda:direct"])
     assert len(kernels) == len(set(wanted))
+
+
+@pytest.mark.usefixtures("on")
+def test_sums_may_be_stored_as_they_are() -> None:
+    one = problem(64, 255, 13)
+    single = replace(one, output=replace(one.output, dtype=DataType.FLOAT32))
+    assert names(single) == names(one)[: tiles_cuda.MOST_FOR_SUMS]
+    for number, function in ((0, "plugrt::float16"), (1, "float")):
+        (kernel,) = candidates_cuda.compilations((one, single)[number], names(one)[:1])
+        assert f"<plugrt::float16, {function}, " in kernel.function
+
+
+def connected(
+    shape: tuple[int, ...], outputs: int, result: DataType = HALF, form: Format = Format.LINEAR
+) -> FullyConnectedWays:
+    """A product with constant weights."""
+    depth = prod(shape[1:])
+    weights = TensorDesc(HALF, (outputs, depth), value=np.zeros((outputs, depth), np.float16))
+    output = TensorDesc(result, (shape[0], outputs))
+    return FullyConnectedWays([TensorDesc(HALF, shape, form), weights], output, Epilogue())
+
+
+@pytest.mark.usefixtures("on")
+@pytest.mark.parametrize("result", [HALF, DataType.FLOAT32])
+def test_small_products_begin_with_tiles(result: DataType) -> None:
+    ways = connected((1, 1280), 1000, result)
+    first = ways.tactics(None)[0]
+    assert first.name.startswith("cuda:tiles:")
+    assert not first.strided_inputs  # rows of a matrix follow each other
+    assert ways.workspace_size(first) == 0
+    (kernel,) = ways.compilations([first, Tactic("cuda:tiles")])
+    assert kernel.function.startswith("convolution_tiles")
+    assert ways.tactics(first.name) == [first]
+
+
+@pytest.mark.usefixtures("on")
+def test_what_is_no_convolution_of_points() -> None:
+    assert connected((2, 16, 3, 5), 8).as_points() is not None
+    assert connected((2, 16, 1, 1), 8, form=LAST).as_points() is not None
+    assert connected((2, 16, 3, 5), 8, form=LAST).as_points() is None  # in another order
+    assert [t.name for t in connected((2, 20), 8).tactics(None)] == ["cuda:tiles"]
+    large = connected((512, 4096), 4096).tactics(None)
+    assert large
+    assert not large[0].name.startswith("cuda:tiles:") or not cublaslt.available()

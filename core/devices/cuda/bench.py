@@ -197,11 +197,12 @@ class CudaBench(TuningBench):
         found = self._buffers.get(key)
         if found is None or found.nbytes < desc.nbytes:
             self._buffers.pop(key, None)
-            found = self._buffers[key] = DeviceBuffer(self._context, max(desc.nbytes, 1))
+            found = DeviceBuffer(self._context, max(desc.nbytes, 1))
             if sample is None:
                 found.fill(0)
             else:
                 self._scatter(found, desc, sample)
+            self._buffers[key] = found  # now that it is filled
         return found
 
     def _scatter(self, buffer: DeviceBuffer, desc: TensorDesc, sample: Sample) -> None:

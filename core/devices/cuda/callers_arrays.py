@@ -16,7 +16,8 @@ from ....plugins import (
     format_shape,
 )
 from ...graph import Tensor
-from ...runtime.context import Outputs, as_array, missing_input, unknown_input, wrong_type
+from ...runtime.callers_arrays import as_array, missing_input, unknown_input, wrong_type
+from ...runtime.context import Outputs
 from .events import DeviceStream
 from .interchange import ForeignArray
 

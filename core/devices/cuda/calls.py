@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ...runtime.context import Outputs
 from ...runtime.shape_recording import ShapeRecording
+from .callers_arrays import Feed
 from .endpoints import Endpoint
 from .graphs import Graph
 from .recording import CudaRecording
@@ -21,17 +22,21 @@ class Call:
 
     turn: Turn | None
     """None where it uses no fixed place."""
+    holder: object
+    """Whom the turn belongs to."""
     places: Places
     recording: ShapeRecording
     targets: Sequence[Any]
     outputs: Outputs
-    held: object
+    feeds: Sequence[Feed]
     """What it reads."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     is_read: bool = False
     """Whether the caller's memory is read while the GPU works."""
     chunked: Sequence[Endpoint] = ()
     """Outputs that arrive in chunks."""
+    known_faults: int = 0
+    """How many failures its kernels, and those of calls before it, can report."""
     results: dict[str, Any] | None = None
     """Those that stay on the GPU."""
 

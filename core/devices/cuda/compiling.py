@@ -6,6 +6,7 @@ import os
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from ....plugins import DeviceError
@@ -28,7 +29,7 @@ def compile_all(wanted: Iterable[Any], ordinal: int) -> None:
                 yield item
             elif item.identity not in known:
                 known.add(item.identity)
-                pool.submit(compiled, item)
+                pool.submit(copy_context().run, compiled, item)  # with what the engine lends
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         cudnn.build_ahead(plans(), ordinal)

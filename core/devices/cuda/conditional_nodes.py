@@ -61,8 +61,8 @@ def add_conditional(
 def _capture_into(graph: Any, context: Context, body: Callable[[DeviceStream], None]) -> None:
     own = DeviceStream(context)
     mode = driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
-    call("cuStreamBeginCaptureToGraph", own.cuda, graph, None, None, 0, mode)
     try:
+        call("cuStreamBeginCaptureToGraph", own.cuda, graph, None, None, 0, mode)
         body(own)
     except BaseException:
         driver().cuStreamEndCapture(own.cuda)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, cast
 
-from ....plugins import DeviceError, PlugrtError, TensorDesc
-from ...runtime.context import MAXIMUM_SHAPES, ExecutionContext, Outputs, Owner
+from ....plugins import DeviceError, PlugrtError
+from ...runtime.context import ExecutionContext, Outputs, Owner
 from ...runtime.planned import PlannedNetwork
 from ...runtime.shape_recording import ShapeRecording
 from .call_queue import CallQueue
 from .callers_arrays import ON_DEVICE, Feed, check_apart, feeds_of, is_on_host, targets_of
 from .calls import Call, only_graph
-from .compiling_ahead import compile_ahead
 from .events import DeviceStream
 from .faults import Faults
-from .memory import DeviceBuffer
-from .recorder import CudaRecorder
+from .shape_cache import Key, ShapeCache
 from .shape_places import ShapePlaces, Way
 from .transfers import HostTransfers, result_of
 from .turns import DEPTH, Turn, Turns
@@ -27,8 +24,6 @@ from .weights import DeviceWeights
 
 MOST_RUNNING = 64
 """Calls that are begun before the first of them is waited for."""
-
-Key = tuple[tuple[int, ...], ...]
 
 
 class CudaContext(ExecutionContext):
@@ -46,13 +41,11 @@ class CudaContext(ExecutionContext):
         limits: Mapping[str, tuple[int, int]] | None = None, engine: Owner | None = None,
     ) -> None:  # fmt: skip
         super().__init__(planned, weights.host, threads, limits, engine)
-        self._weights = weights
         self._context = weights.context
+        self._loan = weights.loan
         self._stream = DeviceStream(self._context)
         self._faults = Faults(self._context)
-        self._memory: DeviceBuffer | None = None
-        """The arena of all shapes."""
-        self._shapes: OrderedDict[Key, ShapePlaces] = OrderedDict()
+        self._shapes = ShapeCache(planned, weights, self._stream, self._faults, threads)
         self._turns = Turns(self._context)
         self._transfers = HostTransfers(self._context, self._stream)
         self._running: list[Sequence[Feed]] = []
@@ -69,7 +62,12 @@ class CudaContext(ExecutionContext):
         return self._stream.is_usable
 
     def execute(self, inputs: Mapping[str, Any], outputs: Outputs = None) -> dict[str, Any]:
-        return self._finish(self._begin_alone(inputs, outputs))
+        holder = object()
+        try:
+            return self._finish(self._begin_alone(inputs, outputs, holder))
+        except BaseException:
+            self._give_back(holder)
+            raise
 
     def enqueue(
         self, inputs: Mapping[str, Any], outputs: Outputs = None
@@ -85,70 +83,26 @@ class CudaContext(ExecutionContext):
     def synchronize(self) -> None:
         """Wait for all calls whose results stay on the GPU. Raises DeviceError naming a layer
         that failed."""
+        self._synchronize()
+
+    def _synchronize(self, whose: str = "") -> None:
         running, self._running = self._running, []  # another thread's next call is not done yet
-        self._stream.synchronize()
+        try:
+            self._stream.synchronize()
+        except BaseException:  # Ctrl-C while the GPU reads them
+            self._running.extend(running)
+            raise
         running.clear()
-        self._faults.check()
+        self._faults.check(whose=whose)
 
     # ---- recordings -----------------------------------------------------------------------
 
     def _recording_for(self, key: Key) -> ShapeRecording:
-        found = self._shapes_for(key)
-        return self._recorded(found, found.host_mode)
+        found = self._places_for(key)
+        return self._shapes.recorded(found, found.host_mode)
 
-    def _shapes_for(self, key: Key) -> ShapePlaces:
-        found = self._shapes.get(key)
-        if found is None:
-            found = self._first_shapes(key)
-            self._shapes[key] = found
-            if len(self._shapes) > MAXIMUM_SHAPES:
-                self.synchronize()
-                self._shapes.popitem(last=False)
-        elif len(self._shapes) > 1:
-            self._shapes.move_to_end(key)
-        return found
-
-    def _first_shapes(self, key: Key) -> ShapePlaces:
-        network = self._planned.network
-        sizes = self._planned.sizes_of(key)
-        self._check_limits(sizes)
-        descs = [
-            TensorDesc(tensor.dtype, shape)
-            for tensor, shape in zip(network.inputs, key, strict=True)
-        ]
-        shapes = ShapePlaces(self._context, sizes, descs)
-        recorder, recording = self._make(shapes)
-        shapes.outputs = recording.output_descs
-        recorder.mode = shapes.host_mode
-        shapes.recordings[recorder.mode] = recording
-        return shapes
-
-    def _make(self, shapes: ShapePlaces, mode: str = "") -> tuple[CudaRecorder, ShapeRecording]:
-        recorder = CudaRecorder(self._weights, self._stream, self._faults, shapes, mode)
-        recording = ShapeRecording(self._planned, shapes.sizes, recorder, self.threads)
-        self._arena_for(recording, shapes.inputs)
-        compile_ahead(self._planned, recording.plan, self._context.ordinal)
-        return recorder, recording
-
-    def _recorded(self, shapes: ShapePlaces, mode: str) -> ShapeRecording:
-        found = shapes.recordings.get(mode)
-        if found is None:
-            _, found = self._make(shapes, mode)
-            shapes.recordings[mode] = found
-        return found
-
-    def _arena_for(self, recording: ShapeRecording, inputs: Sequence[TensorDesc]) -> int:
-        """The address of an arena that is large enough. Raises DeviceMemoryError; later calls at
-        sizes that fit go on working."""
-        size = recording.plan.arena_size
-        if self._memory is None or size > self._memory.nbytes:
-            self._stream.synchronize()
-            self._memory = None
-            for other in self._shapes.values():
-                other.forget_graphs()  # of the former arena
-            given = ", ".join(map(str, inputs))
-            self._memory = DeviceBuffer(self._context, size, f"the activations of {given}")
-        return self._memory.address
+    def _places_for(self, key: Key) -> ShapePlaces:
+        return self._shapes.of(key, self._check_limits, self.synchronize)
 
     # ---- a call ---------------------------------------------------------------------------
 
@@ -156,20 +110,32 @@ class CudaContext(ExecutionContext):
         self, inputs: Mapping[str, Any], outputs: Outputs,
         times: list[tuple[int, float]] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        return self._finish(self._begin(inputs, outputs, times))
+        holder = object()
+        try:
+            return self._finish(self._begin(inputs, outputs, times, holder))
+        except BaseException:
+            self._give_back(holder)
+            raise
 
-    def _begin_alone(self, inputs: Mapping[str, Any], outputs: Outputs) -> Call:
+    def _begin_alone(
+        self, inputs: Mapping[str, Any], outputs: Outputs, holder: object = None
+    ) -> Call:
         with self._lock:
-            return self._begin(inputs, outputs)
+            return self._begin(inputs, outputs, None, holder)
+
+    def _give_back(self, holder: object) -> None:
+        """The turn of a call that Ctrl-C has ended between two steps; none after other failures."""
+        if self._turns.has(holder):
+            self._turns.break_off(holder, self._transfers.synchronize)
 
     def _begin(
         self, inputs: Mapping[str, Any], outputs: Outputs,
-        times: list[tuple[int, float]] | None = None,
+        times: list[tuple[int, float]] | None = None, holder: object = None,
     ) -> Call:  # fmt: skip
-        """Put a call on the stream; one thread at a time."""
+        """Put a call on the stream; one thread at a time. Its turn belongs to `holder`."""
         self._check_open()
         feeds = feeds_of(inputs, self._inputs, self._stream)
-        shapes = self._shapes_for(tuple([feed.shape for feed in feeds]))
+        shapes = self._places_for(tuple([feed.shape for feed in feeds]))
         names = self._planned.network.output_names
         targets: list[Any]
         if outputs == ON_DEVICE:
@@ -178,7 +144,7 @@ class CudaContext(ExecutionContext):
             targets = targets_of(outputs, names, shapes.outputs, self._stream)
         given: list[Any] = [item for item in (*feeds, *targets) if not is_on_host(item)]
         mode = shapes.mode(feeds, targets) if given else shapes.host_mode
-        recording = self._recorded(shapes, mode)
+        recording = self._shapes.recorded(shapes, mode)
         way: Way = (mode, ())
         in_place = True
         if given:
@@ -193,21 +159,24 @@ class CudaContext(ExecutionContext):
             in_place = shapes.is_known(named, self._stream)
             way = named if in_place else way
         uses_places = not in_place or len(given) < len(feeds) + len(targets)
-        turn = self._turns.take() if uses_places else None
+        holder = holder or object()
+        turn: Turn | None = None
         try:
-            if turn is not None and self._faults.are_possible:
-                self._turns.wait_for_others(turn)  # else a failure could be another call's
+            if uses_places:
+                turn = self._turns.take(holder)
+            if self._faults.are_possible:  # alone, or a failure could be another call's
+                self._turns.wait_for_others(turn)
+                if self._running and outputs != ON_DEVICE:
+                    self._synchronize("an earlier call, whose results stay on the GPU: ")
             places = shapes.of_turn(0 if turn is None else turn.number)
-            call = Call(turn, places, recording, targets, outputs, held=feeds)
+            call = Call(turn, holder, places, recording, targets, outputs, feeds)
             with self._context.current():
                 self._put(call, way, feeds, in_place, times)
+                call.known_faults = self._faults.known
                 if outputs == ON_DEVICE:
                     self._leave(call, shapes, feeds)
-        except BaseException:
-            with suppress(DeviceError):  # what was put on the streams uses this call's arrays
-                self._transfers.synchronize()
-            if turn is not None:
-                turn.leave()
+        except BaseException:  # what was put on the streams uses this call's arrays
+            self._turns.break_off(holder, self._transfers.synchronize)
             raise
         return call
 
@@ -234,13 +203,15 @@ class CudaContext(ExecutionContext):
         places, recording = call.places, call.recording
         sources, results = (
             [
-                item.address if way[1] and not is_on_host(item) else endpoint.device.address
+                item.address if way[1] and not is_on_host(item)
+                else endpoint.address_for(is_on_host(item))
                 for endpoint, item in zip(endpoints, items, strict=True)
             ]
             for endpoints, items in ((places.inputs, feeds), (places.outputs, call.targets))
         )
-        arena = self._arena_for(recording, [endpoint.desc for endpoint in places.inputs])
-        sizes = recording.run(arena, sources, results, times)
+        arena = self._shapes.arena_for(recording, [endpoint.desc for endpoint in places.inputs])
+        with self._loan.in_use():
+            sizes = recording.run(arena, sources, results, times)
         graph = only_graph(recording) if times is None else None
         if graph is not None:
             places.graphs[way] = graph
@@ -260,7 +231,7 @@ class CudaContext(ExecutionContext):
         self._running.append(feeds)
         if call.turn is not None:
             call.turn.is_pending = True
-            call.turn.leave()
+            self._turns.leave(call.holder)
 
     def _finish(self, call: Call) -> dict[str, Any]:
         """Wait for a call that was put on the stream, and take its results."""
@@ -268,35 +239,40 @@ class CudaContext(ExecutionContext):
             return call.results
         turn = call.turn
         if turn is None:
+            self._running.append(call.feeds)  # in case that Ctrl-C ends the waiting
             self.synchronize()
             return dict(cast("Mapping[str, Any]", call.outputs))
         try:
             return self._take(call, turn)
-        except BaseException:
-            with suppress(DeviceError):  # the next call must not meet this one's copies
-                turn.done.synchronize()
+        except BaseException:  # the next call must not meet this one's copies
+            self._turns.break_off(call.holder, turn.done.synchronize)
             raise
         finally:
-            turn.leave()
+            self._turns.leave(call.holder)
 
     def _take(self, call: Call, turn: Turn) -> dict[str, Any]:
-        recording, targets = call.recording, call.targets
-        if not call.chunked:
-            turn.done.synchronize()
+        recording, ends = call.recording, call.places.outputs
+        # Chunks are copied as they arrive; all else is there only once everything is done.
+        chunked = {
+            id(endpoint): result_of(endpoint, target, True)
+            for endpoint, target in zip(ends, call.targets, strict=True)
+            if endpoint in call.chunked
+        }
+        turn.done.synchronize()
         found: dict[str, Any] = {}
         for index, (name, endpoint, target) in enumerate(
-            zip(self._planned.network.output_names, call.places.outputs, targets, strict=True)
+            zip(self._planned.network.output_names, ends, call.targets, strict=True)
         ):
             if is_on_host(target):
-                array = result_of(endpoint, target, endpoint in call.chunked)
+                array = chunked.get(id(endpoint))
+                if array is None:
+                    array = result_of(endpoint, target, False)
                 found[name] = (
                     array if recording.is_simple else recording.cut(index, array, call.sizes)
                 )
             else:
                 found[name] = cast("Mapping[str, Any]", call.outputs)[name]
-        if call.chunked:
-            turn.done.synchronize()
-        self._faults.check()
+        self._faults.check(call.known_faults)
         return found
 
     def close(self) -> None:
@@ -313,4 +289,3 @@ class CudaContext(ExecutionContext):
             self._stream.synchronize()
         self._running.clear()
         self._shapes.clear()
-        self._memory = None

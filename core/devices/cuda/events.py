@@ -19,7 +19,7 @@ NOT_READY = 600
 class DeviceStream:
     """A CUstream that does not wait for the legacy default stream."""
 
-    _lock = threading.Lock()
+    _lock = threading.RLock()  # reentrant, as a collector may run anything
 
     def __init__(self, context: Context, keep_context: bool = True) -> None:
         with context.current():

@@ -48,14 +48,14 @@ class Capture:
     def begin(self) -> None:
         """Start to collect. The thread may still allocate and copy on other streams."""
         mode = driver().CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+        self._is_open = True  # first, as Ctrl-C may come between the two
         call("cuStreamBeginCapture", self.stream.cuda, mode)
-        self._is_open = True
 
     def end(self, keep: list[object]) -> Graph | None:
         """The graph so far, or None when it is empty. Raises DeviceError when a layer did
         something that cannot be captured."""
-        self._is_open = False
         graph = call("cuStreamEndCapture", self.stream.cuda, what="recording for the GPU")
+        self._is_open = False
         if not int(graph):
             raise DeviceError("recording for the GPU failed; a layer ended the capture")
         try:
@@ -68,7 +68,7 @@ class Capture:
     def abort(self) -> None:
         """Leave the capture, whatever state it is in."""
         if self._is_open:
-            self._is_open = False
             error, graph = driver().cuStreamEndCapture(self.stream.cuda)
+            self._is_open = False
             if not int(error) and int(graph):
                 call("cuGraphDestroy", graph)

@@ -1,9 +1,9 @@
 """Kernels of others that follow ours begin when ours have ended.
 
-Our kernels may let what follows begin early, and wait for what is ahead themselves
-(dependency.cuh). Libraries launch kernels so that they may begin early, too, and behind a kernel
-that releases them some of cuDNN's read what is not yet written. In a graph that shows in the
-edges; between the libraries' own kernels they are left as they are.
+Our kernels begin while those ahead of them end, and wait for them (dependency.cuh). Libraries
+launch kernels so that they may begin early, too, and some of cuDNN's do not wait: a kernel that
+has ended by the edge of a graph need not have written everything for one that begins by it. In a
+graph that shows in the edges; between the libraries' own kernels they are left as they are.
 """
 
 from __future__ import annotations

@@ -38,14 +38,17 @@ class DeviceMemory:
     It is plugrt's own, so neither its settings nor its contents meet another library's.
     """
 
-    _lock = threading.Lock()
+    _lock = threading.RLock()  # reentrant, as a collector may run anything
 
     def __init__(self, context: Context) -> None:
         self._allocated = 0
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()
         self._pool = _new_pool(context.ordinal) if context.properties.memory_pools else None
         if self._pool is not None:
             weakref.finalize(self, _destroy_pool, self._pool).atexit = False
+            attribute = driver().CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
+            everything = driver().cuuint64_t(KEEP_EVERYTHING)
+            call("cuMemPoolSetAttribute", self._pool, attribute, everything)
 
     @classmethod
     def of(cls, context: Context) -> DeviceMemory:
@@ -55,6 +58,14 @@ class DeviceMemory:
             if found is None:
                 found = context.attachments["memory"] = cls(context)
             return cast(DeviceMemory, found)
+
+    @classmethod
+    def trim_of(cls, context: Context) -> None:
+        """Give unused memory of this GPU's pool back, if there is one. For finalisers, too: it
+        waits for no lock."""
+        found = context.attachments.get("memory")
+        if found is not None:
+            found.trim(context)
 
     @property
     def allocated_bytes(self) -> int:
@@ -69,6 +80,10 @@ class DeviceMemory:
         Raises DeviceError with `what` it was for, the bytes asked for, free and in all.
         """
         size = max(nbytes, 1)
+        if size > context.properties.memory_bytes:
+            # Not even asked for: a driver may fill the GPU before it finds out, and other
+            # threads and programs would have none for so long.
+            raise self._refusal(context, nbytes, what)
         try:
             address = self._allocated_by_driver(context, size, stream)
         except CudaError as error:
@@ -96,15 +111,18 @@ class DeviceMemory:
         except CudaError as error:
             if error.code != OUT_OF_MEMORY:
                 raise
-            with context.current():
-                free, total = call("cuMemGetInfo")
-            purpose = f" for {what}" if what else ""
-            raise DeviceMemoryError(
-                f"cannot allocate {nbytes:,} bytes{purpose} on GPU {context.ordinal}: {free:,} of "
-                f"{total:,} are free, and plugrt holds {self._allocated:,}; use a smaller batch, "
-                "fewer contexts, or close other programs on this GPU",
-                nbytes, free, total,
-            ) from None
+            raise self._refusal(context, nbytes, what) from None
+
+    def _refusal(self, context: Context, nbytes: int, what: str) -> DeviceMemoryError:
+        with context.current():
+            free, total = call("cuMemGetInfo")
+        purpose = f" for {what}" if what else ""
+        return DeviceMemoryError(
+            f"cannot allocate {nbytes:,} bytes{purpose} on GPU {context.ordinal}: {free:,} of "
+            f"{total:,} are free, and plugrt holds {self._allocated:,}; use a smaller batch, "
+            "fewer contexts, or close other programs on this GPU",
+            nbytes, free, total,
+        )  # fmt: skip
 
     def release(self, context: Context, address: int, nbytes: int, stream: DeviceStream) -> None:
         """Give memory back once the work on `stream` before this is done."""
@@ -132,10 +150,7 @@ def _new_pool(ordinal: int) -> Any:
     properties.allocType = module.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     properties.location.type = module.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
     properties.location.id = ordinal
-    pool = call("cuMemPoolCreate", properties, what=f"making a memory pool on GPU {ordinal}")
-    attribute = module.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
-    call("cuMemPoolSetAttribute", pool, attribute, module.cuuint64_t(KEEP_EVERYTHING))
-    return pool
+    return call("cuMemPoolCreate", properties, what=f"making a memory pool on GPU {ordinal}")
 
 
 def _destroy_pool(pool: Any) -> None:
@@ -155,11 +170,11 @@ class DeviceBuffer:
         pool = DeviceMemory.of(context)
         on = DeviceStream.service(context)
         self.address = pool.allocate(context, nbytes, on, what)
-        on.synchronize()
         self._finalizer = weakref.finalize(
             self, pool.release, context, self.address, nbytes, on
         )
         self._finalizer.atexit = False
+        on.synchronize()
 
     @classmethod
     def of(cls, context: Context, array: Array, what: str = "") -> DeviceBuffer:

@@ -124,9 +124,10 @@ class CudaRecording(Recording):
         stream = CudaStream(
             self.context, self.stream, self.slots, self._faults, self._record_body, timed
         )
-        with _CAPTURING, self.context.current():
-            stream.begin()
+        lending = self.slots.weights.loan.in_use()
+        with _CAPTURING, self.context.current(), lending:
             try:
+                stream.begin()
                 (record or self.record)(stream)
                 steps = stream.finish()
             except BaseException:

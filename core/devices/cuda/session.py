@@ -12,7 +12,6 @@ import numpy as np
 from ....plugins import Array, DeviceSession, PlugrtError, TensorDesc
 from ....plugins.dims import evaluate_shape, symbols
 from ....plugins.native.cuda import Context
-from ....plugins.native.cuda.kernel_cache import Loan
 from ...runtime.planned import PlannedNetwork
 from .context import CudaContext
 from .lanes import runs_alone
@@ -31,9 +30,7 @@ class CudaSession(DeviceSession):
         self.ordinal = ordinal
         context = Context.of(ordinal)
         self._weights = DeviceWeights(context)
-        self._loan = Loan()
-        weakref.finalize(self, self._loan.end).atexit = False
-        self._trim = weakref.finalize(self, _trim, context)
+        self._trim = weakref.finalize(self, DeviceMemory.trim_of, context)
         self._trim.atexit = False
 
     @property
@@ -59,10 +56,11 @@ class CudaSession(DeviceSession):
         if code.is_empty:  # nobody has run it yet
             with suppress(PlugrtError), self.create_context(planned, threads) as context:
                 context.execute(_zeros(planned, sizes))
-        return code.entries(self.ordinal)
+        with self._weights.loan.in_use():
+            return code.entries(self.ordinal)
 
     def lend_code(self, code: Mapping[str, bytes]) -> None:
-        self._loan.add(code)
+        self._weights.loan.add(code)
 
     def stopwatch(
         self, planned: PlannedNetwork, threads: int, sizes: Mapping[str, int], lanes: int,
@@ -70,11 +68,12 @@ class CudaSession(DeviceSession):
     ) -> Stopwatch | None:  # fmt: skip
         if any(runs_alone(layer) for layer in planned.network.layers):
             return None  # what the host does between graphs is not timed well
-        whole = WholeNetwork(planned, self._weights, threads, sizes, lanes, sample)
+        with self._weights.loan.in_use():
+            whole = WholeNetwork(planned, self._weights, threads, sizes, lanes, sample)
         return whole.stopwatch() if whole.lanes == lanes else None
 
     def close(self) -> None:
-        self._loan.end()
+        self._weights.loan.end()
         self._weights.clear()
         self._trim()  # nothing while the interpreter ends
 
@@ -86,7 +85,3 @@ def _zeros(planned: PlannedNetwork, sizes: Mapping[str, int]) -> dict[str, Array
         known = {name: sizes.get(name, 1) for name in symbols(tensor.shape)}
         found[tensor.name] = np.zeros(evaluate_shape(tensor.shape, known), tensor.dtype.numpy)
     return found
-
-
-def _trim(context: Context) -> None:
-    DeviceMemory.of(context).trim(context)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ....plugins import Array
 from ....plugins.native.cuda import Context
+from ....plugins.native.cuda.lent_code import Loan
 from ...runtime.weight_store import PackedWeights
 from .compiled_code import CompiledCode
 from .memory import DeviceBuffer
@@ -36,6 +37,8 @@ class DeviceWeights:
         """Their team size."""
         self.code = CompiledCode()
         """What was compiled for layers that were recorded."""
+        self.loan = Loan()
+        """Code that the engine has brought along, and is to be found while it records."""
         self._lock = threading.RLock()
         self._packed: dict[tuple[object, ...], PackedWeight] = {}
         self._constants: dict[int, tuple[Array, DeviceBuffer]] = {}

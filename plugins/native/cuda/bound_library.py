@@ -34,7 +34,7 @@ class LibraryHandle:
     name: ClassVar[str]
     """The library's, for people."""
 
-    _creating: ClassVar[threading.Lock] = threading.Lock()
+    _creating: ClassVar[Any] = threading.RLock()  # reentrant, as a collector may run anything
 
     def __init__(self, context: Context) -> None:
         with context.current():

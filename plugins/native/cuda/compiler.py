@@ -35,6 +35,12 @@ class Compiled:
         """What the cache of kernels keeps."""
         return self.symbol.encode() + b"\0" + self.image
 
+    @classmethod
+    def from_stored(cls, stored: bytes, key: str) -> Compiled:
+        """What that was made of."""
+        symbol, _, image = stored.partition(b"\0")
+        return cls(image, symbol.decode(), key)
+
 
 @cache
 def compiler_version() -> tuple[int, int]:
@@ -72,6 +78,16 @@ def toolchain() -> str:
     return f"nvrtc {major}.{minor} headers {headers}"
 
 
+def kernel_key(
+    text: str, file_name: str, headers: Mapping[str, str], function: str, options: Sequence[str],
+    architecture: str,
+) -> str:  # fmt: skip
+    """What the cache of kernels knows the code of these arguments of `compile_kernel` by."""
+    described = [toolchain(), text, file_name, sorted(headers.items()), function, list(options),
+                 _target(architecture_name(architecture))]  # fmt: skip
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+
 def compile_kernel(
     text: str,
     file_name: str,
@@ -87,13 +103,10 @@ def compile_kernel(
     Raises DeviceError with the compiler's log.
     """
     target = _target(architecture_name(architecture))
-    described = [toolchain(), text, file_name, sorted(headers.items()), function, list(options),
-                 target]  # fmt: skip
-    key = hashlib.sha256(json.dumps(described).encode()).hexdigest()
+    key = kernel_key(text, file_name, headers, function, options, architecture)
     stored = kernel_cache.read(key)
     if stored is not None:
-        symbol, _, image = stored.partition(b"\0")
-        return Compiled(image, symbol.decode(), key)
+        return Compiled.from_stored(stored, key)
     made = replace(_compile(text, file_name, headers, function, options, target), key=key)
     kernel_cache.write(key, made.stored)
     return made

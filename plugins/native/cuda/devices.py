@@ -134,7 +134,7 @@ class Context:
     """
 
     _living: weakref.WeakValueDictionary[int, Context] = weakref.WeakValueDictionary()
-    _lock = threading.Lock()
+    _lock = threading.RLock()  # reentrant, as a collector may run anything
 
     def __init__(self, ordinal: int) -> None:
         device = _handle(ordinal)

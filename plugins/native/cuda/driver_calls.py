@@ -8,6 +8,12 @@ from typing import Any
 from ...errors import DeviceError
 from .packages import driver
 
+FATAL = (
+    "run compute-sanitizer to see which one, as the driver tells whoever waits next, and the "
+    "kernel may be of another call or engine; this process cannot use the GPU any more"
+)
+"""What is known when a kernel has failed for good: not whose it was."""
+
 FIXES = {
     "CUDA_ERROR_OUT_OF_MEMORY": "use a smaller batch or close other programs on this GPU",
     "CUDA_ERROR_NO_DEVICE": "no GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES",
@@ -19,12 +25,17 @@ FIXES = {
     "CUDA_ERROR_INVALID_IMAGE": "compile the kernel again; its image is damaged",
     "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES": "use smaller blocks, fewer registers or less shared "
     "memory",
-    "CUDA_ERROR_ILLEGAL_ADDRESS": "a kernel left its tensors: run compute-sanitizer; this process "
-    "cannot use the GPU any more",
+    "CUDA_ERROR_ILLEGAL_ADDRESS": f"a kernel left its tensors: {FATAL}",
     "CUDA_ERROR_MISALIGNED_ADDRESS": "a kernel read at an address that its access width forbids: "
-    "run compute-sanitizer; this process cannot use the GPU any more",
-    "CUDA_ERROR_LAUNCH_FAILED": "run compute-sanitizer; this process cannot use the GPU any more",
-    "CUDA_ERROR_LAUNCH_TIMEOUT": "the kernel ran too long for a GPU that drives a display",
+    f"{FATAL}",
+    "CUDA_ERROR_LAUNCH_FAILED": f"a kernel failed while it ran: {FATAL}",
+    "CUDA_ERROR_ILLEGAL_INSTRUCTION": f"a kernel's code is damaged or of another GPU: {FATAL}",
+    "CUDA_ERROR_INVALID_PC": f"a kernel jumped out of its code: {FATAL}",
+    "CUDA_ERROR_INVALID_ADDRESS_SPACE": f"a kernel used an address of another kind: {FATAL}",
+    "CUDA_ERROR_HARDWARE_STACK_ERROR": f"a kernel's stack is too small or damaged: {FATAL}",
+    "CUDA_ERROR_ASSERT": f"a kernel found its own assertion to be wrong: {FATAL}",
+    "CUDA_ERROR_LAUNCH_TIMEOUT": "a kernel, of this call or one before it, ran too long for a GPU "
+    "that drives a display: use a smaller batch, or another GPU",
     "CUDA_ERROR_ECC_UNCORRECTABLE": "the GPU's memory is faulty; look at nvidia-smi -q",
     "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED": "while a layer is recorded it may only put work on "
     "stream.handle",

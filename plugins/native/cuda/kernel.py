@@ -13,10 +13,11 @@ from ...errors import DeviceError, PluginError
 from ...stream import Argument, parse_layout
 from ...tensor import TensorView
 from .architectures import ARCHITECTURES, architecture_name, best_for
-from .compiler import Compiled, compile_kernel
+from .compiler import Compiled, compile_kernel, kernel_key
 from .devices import Context
 from .driver_calls import CudaError, call, explained
 from .early_starts import can_start_early, early_launch, remember_awaiting
+from .lent_code import LentCode, is_anything_lent, lent
 from .packages import driver
 from .parameter_check import check_parameters
 
@@ -83,7 +84,11 @@ class CudaKernel:
         ]
         self._lock = threading.Lock()
         self._compiled: dict[str, Compiled] = {}
-        self._loaded: weakref.WeakKeyDictionary[Context, _Loaded] = weakref.WeakKeyDictionary()
+        self._keys: dict[str, str] = {}
+        self._loaded: weakref.WeakKeyDictionary[Context, dict[str, _Loaded]] = (
+            weakref.WeakKeyDictionary()
+        )
+        """By the digest of the code that an engine has brought along; "" is our own."""
 
     def __repr__(self) -> str:
         return f"CudaKernel({self.source.name}: {self.function})"
@@ -99,8 +104,13 @@ class CudaKernel:
         return source.text, source.name, tuple(source.headers.items()), self.function, self.options
 
     def stored(self, ordinal: int) -> tuple[str, bytes]:
-        """Key and payload in the cache of kernels. Raises DeviceError where the GPU has none."""
-        code = self._code_for(Context.of(ordinal))
+        """Key and payload in the cache of kernels, or those that the engine which records now has
+        brought along. Raises DeviceError where the GPU has none."""
+        target = self._target_for(Context.of(ordinal))
+        lent = self._lent(target)
+        if lent is not None:
+            return self._key(target), lent.payload
+        code = self._code(target)
         return code.key, code.stored
 
     @property
@@ -209,7 +219,20 @@ class CudaKernel:
                 )  # fmt: skip
             return found
 
-    def _code_for(self, context: Context) -> Compiled:
+    def _key(self, architecture: str) -> str:
+        found = self._keys.get(architecture)
+        if found is None:
+            source = self.source
+            found = self._keys[architecture] = kernel_key(
+                source.text, source.name, source.headers, self.function, self.options,
+                architecture,
+            )  # fmt: skip
+        return found
+
+    def _lent(self, architecture: str) -> LentCode | None:
+        return lent(self._key(architecture)) if is_anything_lent() else None
+
+    def _target_for(self, context: Context) -> str:
         device = context.properties.architecture
         target = self._target(device)
         if target is None:
@@ -217,17 +240,24 @@ class CudaKernel:
                 f"{self} is written for {', '.join(self.architectures)} and GPU "
                 f"{context.ordinal} is {device}; use another tactic"
             )
-        return self._code(target)
+        return target
 
     def _on(self, context: Context) -> _Loaded:
-        found = self._loaded.get(context)
+        brought = self._lent(self._target_for(context)) if is_anything_lent() else None
+        version = "" if brought is None else brought.digest
+        found = self._loaded.get(context, {}).get(version)
         if found is None:
-            code = self._code_for(context)
+            target = self._target_for(context)
+            code = (
+                self._code(target) if brought is None
+                else Compiled.from_stored(brought.payload, self._key(target))
+            )  # fmt: skip
             with self._lock:
-                found = self._loaded.get(context)
+                versions = self._loaded.setdefault(context, {})
+                found = versions.get(version)
                 if found is None:
                     architecture = context.properties.architecture
-                    found = self._loaded[context] = _Loaded(code, self, architecture)
+                    found = versions[version] = _Loaded(code, self, architecture)
         return found
 
 

@@ -1,4 +1,4 @@
-"""Compiled kernels on disk, and those that trusted plans lend.
+"""Compiled kernels on disk.
 
 The folder is `cuda-kernels` in `$XDG_CACHE_HOME/plugrt` (`~/.cache/plugrt`); the environment
 variable PLUGRT_KERNEL_CACHE names another one, or is `off`. Files appear complete or not at
@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import threading
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -29,9 +28,6 @@ _RETOUCH_SECONDS = 3600
 _unseen_bytes = LIMIT_BYTES
 """Written by this process since it last looked how much there is, which takes milliseconds."""
 
-_lending = threading.Lock()
-_lent: list[Mapping[str, bytes]] = []
-
 
 @runtime_checkable
 class Storable(Protocol):
@@ -45,26 +41,6 @@ class Storable(Protocol):
         """Its key and payload for a GPU."""
 
 
-class Loan:
-    """Entries that `read` finds before the disk's, until `end`. Code from them runs as it is: lend
-    only what comes from where programs might come from."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, bytes] = {}
-
-    def add(self, entries: Mapping[str, bytes]) -> None:
-        """Lend these too."""
-        with _lending:
-            self._entries.update(entries)
-            if not any(lent is self._entries for lent in _lent):
-                _lent.append(self._entries)
-
-    def end(self) -> None:
-        """Take them back; what was loaded from them stays."""
-        with _lending:
-            _lent[:] = [entries for entries in _lent if entries is not self._entries]
-
-
 def folder() -> Path | None:
     """Where kernels are kept; None when the cache is switched off."""
     return user_cache("cuda-kernels", VARIABLE)
@@ -72,10 +48,6 @@ def folder() -> Path | None:
 
 def read(key: str) -> bytes | None:
     """What was stored under a key (hexadecimal); None when there is nothing sound."""
-    with _lending:
-        lent = next((entries[key] for entries in _lent if key in entries), None)
-    if lent is not None:
-        return lent
     place = folder()
     if place is None:
         return None

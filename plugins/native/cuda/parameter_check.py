@@ -9,8 +9,6 @@ from typing import Any
 from ...errors import PluginError
 from .packages import driver
 
-_NAME = "cuFuncGetParamInfo"
-
 
 def check_parameters(handle: Any, given: Sequence[int], kernel: object) -> None:
     """Compare the bytes of each parameter. Raises PluginError where there are others than the
@@ -29,18 +27,32 @@ def check_parameters(handle: Any, given: Sequence[int], kernel: object) -> None:
 
 def _sizes_of(handle: Any) -> list[int] | None:
     """Bytes of the function's parameters; None where the driver has no way to tell."""
-    ask = getattr(driver(), _NAME, None)
+    ask = getattr(driver(), "cuFuncGetParamInfo", None)
     if ask is None:
         return None
+    count = _count_of(handle)
     sizes: list[int] = []
     try:
-        while True:
+        while count is None or len(sizes) < count:
             error, *found = ask(handle, len(sizes))
-            if int(error):  # there are no more
-                return sizes
+            if int(error):  # there are no more; tools such as memcheck list that as an API error
+                break
             sizes.append(int(found[1]))
     except RuntimeError:  # the driver is older than the bindings
         return None
+    return sizes
+
+
+def _count_of(handle: Any) -> int | None:
+    """How many parameters the function has; None where the driver does not count them."""
+    ask = getattr(driver(), "cuFuncGetParamCount", None)
+    if ask is None:
+        return None
+    try:
+        error, *found = ask(handle)
+    except RuntimeError:  # the driver is older than the bindings
+        return None
+    return None if int(error) else int(found[0])
 
 
 def _listed(sizes: Sequence[int]) -> str:

@@ -20,7 +20,9 @@ FOUND = 66
 """The exit status of a process in which a tool found something."""
 
 OPTIONS = {
-    "memcheck": ("--report-api-errors", "no"),  # they are exceptions of ours
+    # Calls that the driver refuses are no findings: ours become exceptions, and that a kernel has
+    # no further parameter is asked so where the driver does not count them (parameter_check.py).
+    "memcheck": ("--report-api-errors", "no"),
     "racecheck": ("--racecheck-report", "all"),
 }
 

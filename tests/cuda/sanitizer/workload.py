@@ -1,4 +1,4 @@
-"""What runs under a tool: `workload TOOL kernels PART PARTS`, `workload TOOL engines`,
+"""What runs under a tool: `workload TOOL kernels PART PARTS`, `workload TOOL engines|lanes`,
 `workload TOOL control-flow` or `workload TOOL planted direct|loop right|wrong`.
 
 Ends with status 0 when all went well by itself; a tool turns that into one of its own where it
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import plugrt
-from plugrt import BuilderConfig
+from plugrt import BuilderConfig, Network
 from plugrt.core.devices.cuda import memory
 from plugrt.core.devices.cuda.memory import DeviceBuffer
 from plugrt.core.devices.cuda.standalone import GpuLayer
@@ -77,6 +77,32 @@ def run_engines() -> int:
     return done
 
 
+def two_lanes() -> Network:
+    """A pooling, and two others of what it gives."""
+    network = Network("two lanes")
+    x = network.add_input("x", "float32", [1, 8, 6, 6])
+    x = network.add_max_pooling(x, kernel=(2, 2)).output
+    for name, size in (("left", 3), ("right", 5)):
+        y = network.add_max_pooling(x, kernel=(size, size), padding=(size // 2,) * 4).output
+        network.mark_output(y, name)
+    return network
+
+
+def run_lanes() -> int:
+    """Layers beside each other: small, as racecheck takes minutes for what is not."""
+    image = np.random.default_rng(1).standard_normal((1, 8, 6, 6), np.float32)
+    config = BuilderConfig(device="cuda", tune="off", threads=1)
+    with plugrt.build(two_lanes(), config) as engine:
+        engine.planned.lanes = 2
+        with engine.create_context() as context:
+            lanes = context.recording({"x": image.shape}).arrangement.count
+            if lanes != 2:
+                raise SystemExit(f"{lanes} of 2 lanes are in use")
+            for _ in range(2):
+                context.execute({"x": image})
+    return 2
+
+
 def run_planted(tool: str, where: str, which: str) -> int:
     """Run the kernel that has, or has not, the tool's error."""
     layer = Planted(tool=tool, inside=where == "loop", wrong=which == "wrong")
@@ -106,6 +132,8 @@ def main(arguments: Sequence[str]) -> int:
             done = run_control_flow()
         elif what == "engines":
             done = run_engines()
+        elif what == "lanes":
+            done = run_lanes()
         else:
             done = run_planted(tool, *rest)
     print(f"ran {done}")

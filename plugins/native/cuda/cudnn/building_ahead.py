@@ -20,6 +20,7 @@ from ....errors import DeviceError
 from ....expression import to_plain
 from .. import kernel_cache
 from ..devices import device_properties
+from ..lent_code import lent
 from .convolution import ConvolutionGraph
 
 Request = tuple[ConvolutionGraph, str]
@@ -89,7 +90,8 @@ class _Crew:
         if self._most < 2 or request in self._known:
             return
         self._known.add(request)
-        if kernel_cache.read(graph.cache_key(name, self.ordinal)) is not None:
+        key = graph.cache_key(name, self.ordinal)
+        if lent(key) is not None or kernel_cache.read(key) is not None:
             return
         group = group_of(graph, name)
         with self._changed:

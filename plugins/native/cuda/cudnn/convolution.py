@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -14,6 +16,7 @@ from ....expression.nodes import Constant
 from ....tensor import TensorDesc
 from .. import kernel_cache
 from ..devices import Context, device_properties
+from ..lent_code import lent
 from .descriptors import (
     CONVOLUTION,
     OPERATION_CONVOLUTION_FORWARD,
@@ -95,20 +98,23 @@ class ConvolutionGraph:
     def build(self, name: str, ordinal: int = 0) -> ConvolutionPlan:
         """The plan of this name, compiled, or from the disk cache of kernels. Raises DeviceError
         when it cannot be built."""
-        key = self.cache_key(name, ordinal)
+        return ConvolutionPlan(self, self.cache_key(name, ordinal), name, ordinal)
+
+    def compiled(self, name: str, ordinal: int, key: str) -> ExecutionPlan:
+        """What `build` makes, without what an engine has brought along."""
         stored = kernel_cache.read(key)
         if stored == REFUSED:
             raise DeviceError(f"cuDNN has refused {name} for this convolution; use another plan")
         if stored is not None:
             try:
-                return self._loaded(stored, ordinal, key)
+                return self.loaded(stored, ordinal)
             except DeviceError:  # of another build of cuDNN with this version
                 pass
         context = Context.of(ordinal)
         with context.current():
             graph, constants = self._graph(context)
             try:
-                plan = ConvolutionPlan(build_plan(context, graph, name, constants), self, key)
+                plan = build_plan(context, graph, name, constants)
             except CudnnError as error:
                 if error.is_unsupported:  # finding that out takes as long as a plan
                     kernel_cache.write(key, REFUSED)
@@ -134,13 +140,14 @@ class ConvolutionGraph:
 
     def load(self, data: bytes, ordinal: int = 0) -> ConvolutionPlan:
         """A plan from `ConvolutionPlan.serialized`. Only for trusted data. Raises DeviceError."""
-        return self._loaded(data, ordinal, "")
+        return ConvolutionPlan(self, "", "", ordinal, self.loaded(data, ordinal))
 
-    def _loaded(self, data: bytes, ordinal: int, key: str) -> ConvolutionPlan:
+    def loaded(self, data: bytes, ordinal: int) -> ExecutionPlan:
+        """What `load` makes."""
         context = Context.of(ordinal)
         with context.current():
             constants = _GraphBuilder(self).constants
-            return ConvolutionPlan(load_plan(context, data, constants), self, key)
+            return load_plan(context, data, constants)
 
     def _graph(self, context: Context | None) -> tuple[Descriptor, Mapping[int, float]]:
         """The finalised operation graph, and the numbers in it by uid."""
@@ -153,15 +160,45 @@ class ConvolutionGraph:
 
 
 class ConvolutionPlan:
-    """A `ConvolutionGraph` compiled for one GPU; immutable, shared by contexts."""
+    """A `ConvolutionGraph` compiled for one GPU, shared by contexts.
 
-    def __init__(self, plan: ExecutionPlan, graph: ConvolutionGraph, key: str = "") -> None:
-        self._plan = plan
+    An engine that has brought the plan along has its own; all others share what cuDNN made here.
+    """
+
+    def __init__(
+        self, graph: ConvolutionGraph, key: str, name: str, ordinal: int,
+        plan: ExecutionPlan | None = None,
+    ) -> None:  # fmt: skip
         self.identity = key
         """Under which the cache of kernels keeps it."""
-        self._operands = len(graph.operands)
-        self.workspace_bytes = plan.workspace_bytes
+        self._graph = graph
+        self._name = name
+        self._ordinal = ordinal
+        self._lock = threading.Lock()
+        self._plans: dict[str, ExecutionPlan] = {} if plan is None else {"": plan}
+        """By the digest of what an engine has brought along; "" is our own."""
+        self._plan()
+
+    def _plan(self) -> ExecutionPlan:
+        brought = lent(self.identity)
+        if brought is not None:
+            with self._lock, suppress(DeviceError):  # of another build of cuDNN
+                found = self._plans.get(brought.digest)
+                if found is None:
+                    found = self._graph.loaded(brought.payload, self._ordinal)
+                    self._plans[brought.digest] = found
+                return found
+        with self._lock:
+            found = self._plans.get("")
+            if found is None:
+                found = self._graph.compiled(self._name, self._ordinal, self.identity)
+                self._plans[""] = found
+            return found
+
+    @property
+    def workspace_bytes(self) -> int:
         """Scratch memory that `execute` needs."""
+        return self._plan().workspace_bytes
 
     def execute(
         self, stream: int, input: int, weights: int, output: int,
@@ -169,15 +206,16 @@ class ConvolutionPlan:
     ) -> None:  # fmt: skip
         """Put it on a stream; all are device addresses. In a recording: `stream.handle` and
         `stream.address(view)`. Raises DeviceError."""
-        if len(operands) != self._operands:
-            raise ShapeError(f"{len(operands)} operands given; the graph has {self._operands}")
+        wanted = len(self._graph.operands)
+        if len(operands) != wanted:
+            raise ShapeError(f"{len(operands)} operands given; the graph has {wanted}")
         pointers = {INPUT: input, WEIGHTS: weights, OUTPUT: output}
         pointers |= {FIRST_OPERAND + k: address for k, address in enumerate(operands)}
-        self._plan.execute(stream, pointers, workspace)
+        self._plan().execute(stream, pointers, workspace)
 
     def serialized(self) -> bytes:
         """What `ConvolutionGraph.load` reads: for this cuDNN version and kind of GPU."""
-        return self._plan.serialized()
+        return self._plan().serialized()
 
     def stored(self, ordinal: int) -> tuple[str, bytes]:
         """Key and payload in the cache of kernels."""
