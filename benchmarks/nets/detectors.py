@@ -14,6 +14,7 @@ import numpy as np
 
 import plugrt
 from benchmarks.nets import NETS, Recipe
+from benchmarks.nets.narrow import narrow
 from benchmarks.nets.to_plugrt import to_plugrt
 from plugrt.plugins import Array
 from yolo_example.layers.anchor_layer import AnchorLayer
@@ -22,8 +23,11 @@ from yolo_example.layers.yolo import Yolo
 
 CANDIDATES = 150
 CLASSES = 80
-HEAD_SCALE, EMPTY, UNLIKELY = 8.0, -8.0, -7.0
-"""What the heads' weights are multiplied by, and added to the biases of objectness and classes."""
+HEAD_SCALE: Mapping[str, float] = {"yolov3-tiny": 8.0, "yolov2": 8.0, "yolov3": 1.25}
+"""What the heads' weights are multiplied by, so that values spread about as trained ones do."""
+
+EMPTY, UNLIKELY = -8.0, -7.0
+"""What is added to the biases of objectness and classes."""
 
 OF_V3 = (10, 13, 16, 30, 33, 23, 30, 61, 62, 45, 59, 119, 116, 90, 156, 198, 373, 326)
 OF_TINY = (10, 14, 23, 27, 37, 58, 81, 82, 135, 169, 344, 319)
@@ -42,12 +46,12 @@ def _yolo(anchors: tuple[float, ...], first: int) -> AnchorLayer:
 
 
 def recipe_of(net: str) -> Recipe:
-    """The recipe with heads that find little."""
-    recipe = NETS[net]()
+    """The recipe, within the range of float16, with heads that find little."""
+    recipe = narrow(NETS[net]())
     steps = {step.name: step for step in recipe.steps}
     for name, layer in zip(recipe.outputs, HEADS[net](), strict=True):
         weights, planes = steps[name].weights, layer.planes
-        weights["weights"] = weights["weights"] * np.float32(HEAD_SCALE)
+        weights["weights"] = weights["weights"] * np.float32(HEAD_SCALE[net])
         bias = weights["bias"].reshape(-1, planes.count).copy()
         bias[:, planes.objectness] += EMPTY
         bias[:, planes.first_class :] += UNLIKELY
