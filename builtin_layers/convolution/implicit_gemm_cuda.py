@@ -18,16 +18,8 @@ from ...plugins.native.cuda.headers import device_headers, divisors
 from ..kernels_cuda import ACCESS_BYTES, pack_width, stored
 from ..sliding_window import SlidingWindow
 from .direct_cuda import DirectConvolution, epilogue_of, fuses
-from .implicit_gemm_tiles import (
-    GROUP_OUTPUTS,
-    MOST_TAPS,
-    STEP,
-    Geometry,
-    Tile,
-    chunk_of,
-    geometries,
-    promising,
-)
+from .implicit_gemm_choice import geometries, promising
+from .implicit_gemm_tiles import GROUP_OUTPUTS, MOST_TAPS, STEP, Geometry, Tile, chunk_of
 from .problem import Candidate, ConvolutionProblem, constant_weights
 
 PREFIX = "cuda:gemm:"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from math import prod
 
 import numpy as np
@@ -161,7 +160,6 @@ def promising(problem: ConvolutionProblem) -> list[Tile]:
     return found[: MOST_TILES if problem.output.dtype in TYPES else MOST_FOR_SUMS]
 
 
-@cache
 def _first_gpu() -> DeviceProperties | None:
     return device_properties(0) if available() else None
 

@@ -11,6 +11,7 @@ import pytest
 
 from plugrt.builtin_layers.convolution import (
     candidates_cuda,
+    implicit_gemm_choice,
     implicit_gemm_cuda,
     implicit_gemm_tiles,
 )
@@ -131,7 +132,7 @@ def test_what_is_offered_fits(
         "test", (kernel,) * 2, (stride,) * 2, (1, 1), (kernel // 2,) * 4
     )
     extent = -(-side // stride)
-    found = implicit_gemm_tiles.geometries(window, 1, channels, outputs, (extent, extent))
+    found = implicit_gemm_choice.geometries(window, 1, channels, outputs, (extent, extent))
     assert found
     assert len({one.tile.name for one in found}) == len(found)
     for one in found:
