@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -126,7 +127,7 @@ def gpus(engine: plugrt.Engine, seconds: float = 1.5) -> dict[str, Any]:
             rates[str(count)] = round(done * int(desc.shape[0]) / (time.perf_counter() - start), 1)
     return {
         "net": "resnet50", "precision": "fp16", "batch": desc.shape[0], "dtype": desc.dtype.value,
-        "images_per_second": rates,
+        "cores": len(os.sched_getaffinity(0)), "images_per_second": rates,
     }  # fmt: skip
 
 

@@ -38,6 +38,8 @@ from yolo_example.scenes import HELD_OUT, render_scene
 
 FRAME = (1080, 1920)
 LAUNCHES, SAMPLES, CALLS = 50, 15, 400
+
+
 @dataclass(frozen=True)
 class Options:
     """How engines are built."""

@@ -75,8 +75,8 @@ def _contexts(found: Result) -> Blocks:
             f"{found['precision']}, batch {found['batch']}: a context's buffers take",
             f"{memory[-1]['buffers_mib']} MiB of the GPU ({memory[-1]['arena_mib']} of it for",
             f"activations), beside {found['weights_mib']:.0f} MiB of weights, which are shared;",
-            f"the driver's own count for all {len(memory)}, with weights and graphs, is",
-            f"{whole:.0f} MiB. Results are",
+            f"for all {len(memory)} the driver gave {whole:.0f} MiB, graphs with them, beyond what",
+            "plugrt had reserved before. Results are",
             "bit-equal." if found["bits_equal"] else "**not bit-equal**.",
         ),
         table(("contexts", "calls per second", "by one context's"), rows),
@@ -90,7 +90,7 @@ def _gpus(found: Result) -> Blocks:
         paragraph(
             f"One pool on several GPUs (`ThroughputPool.load`), {found['net']} in",
             f"{found['precision']}, batches of {found['batch']} pictures in {found['dtype']},",
-            "NumPy arrays, as many calls under way as the pool takes:",
+            f"NumPy arrays, as many calls under way as the pool takes, {found['cores']} cores:",
         ),
         table(("GPUs", "images per second", "by one GPU's"), rows),
     )

@@ -65,6 +65,10 @@ class LayerPlugin:
     """Outputs that kernels on a GPU write once, neighbours together, and never read. Where one is
     small and wanted on the host, they write it into the host's memory, without a copy."""
 
+    typical_floats: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """Mean and standard deviation of the random floats that a build times the layer with. Say
+    others where the time depends on values, as on how many of them exceed a threshold."""
+
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     """Devices on which `enqueue` is recordable; elsewhere it runs on the host."""
 

@@ -142,12 +142,14 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS) convolution_shallow(const 
 #pragma unroll
             for (int row = 0; row < ROWS; row++)
 #pragma unroll
-                for (int k = 0; k < 2; k++) { /* weights behind the last group are 0 */
-                    const int group = min(number * 2 + k, HEIGHT * GROUPS - 1);
+                for (int k = 0; k < 2; k++) {
+                    const int group = number * 2 + k;
+                    const bool exists = group < HEIGHT * GROUPS;
                     const T *at = corner + (row * STRIDE + group / GROUPS) * PITCH
                         + group % GROUPS * 8;
-                    a[row][k * 2] = *reinterpret_cast<const unsigned *>(at);
-                    a[row][k * 2 + 1] = *reinterpret_cast<const unsigned *>(at + FAR);
+                    a[row][k * 2] = exists ? *reinterpret_cast<const unsigned *>(at) : 0;
+                    a[row][k * 2 + 1] =
+                        exists ? *reinterpret_cast<const unsigned *>(at + FAR) : 0;
                 }
             multiply(number, a);
         }

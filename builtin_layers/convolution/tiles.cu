@@ -34,8 +34,8 @@ struct Item {
     bool exists;
 };
 
-template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
-    int SPLIT, bool POINT, bool PACKED>
+template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K,
+    int STAGES, int SPLIT, bool POINT, bool PACKED>
 __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ weights, U *output,
     int points, int channels, int outputs, int taps, Sizes size, Two input_size, Window window,
     Strides from, Strides to, const Epilogue &epilogue)
@@ -55,7 +55,6 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
     const int first = SPLIT > 1 ? blockIdx.z * pieces / SPLIT : 0;
     const int last = SPLIT > 1 ? (blockIdx.z + 1) * pieces / SPLIT : pieces;
     const int m0 = blockIdx.x * BM, n0 = blockIdx.y * BN;
-
 
     /* Where the thread's copies begin. */
     const T *factor_b = weights + static_cast<long long>(n0 + first_row) * all_groups * 8;
@@ -244,8 +243,8 @@ __device__ __forceinline__ void convolve(const T *input, const T *__restrict__ w
 #define ARGUMENTS                                                                             \
     input, weights, output, points, channels, outputs, taps, size, input_size, window, from, to
 
-template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
-    bool POINT, bool PACKED>
+template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K,
+    int STAGES, bool POINT, bool PACKED>
 __global__ void __launch_bounds__(32 * WARPS_M *WARPS_N *WARPS_K) convolution_tiles(PARAMETERS)
 {
     const Epilogue epilogue = EPILOGUE_VALUES;
@@ -255,8 +254,8 @@ __global__ void __launch_bounds__(32 * WARPS_M *WARPS_N *WARPS_K) convolution_ti
 
 #if __CUDA_ARCH__ >= 900
 /* SPLIT blocks along z share a sum. */
-template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K, int STAGES,
-    int SPLIT, bool POINT, bool PACKED>
+template <typename T, typename U, int BM, int BN, int BK, int WARPS_M, int WARPS_N, int WARPS_K,
+    int STAGES, int SPLIT, bool POINT, bool PACKED>
 __global__ void __cluster_dims__(1, 1, SPLIT) __launch_bounds__(32 * WARPS_M *WARPS_N *WARPS_K)
     convolution_tiles_split(PARAMETERS)
 {

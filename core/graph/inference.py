@@ -22,6 +22,7 @@ from ...plugins import (
     symbol,
 )
 from ...plugins.dims import DATA_DEPENDENT, Dim, is_static, substitute, symbols
+from .naming import with_text
 
 
 def infer_outputs(
@@ -41,7 +42,7 @@ def infer_outputs(
         ]
     except PlugrtError as error:
         given = ", ".join("-" if d is None else str(d) for d in inputs) or "none"
-        raise type(error)(f"{where}: {error}; inputs: {given}") from error
+        raise with_text(error, f"{where}: {error}; inputs: {given}") from error
     except Exception as error:
         given = ", ".join("-" if d is None else str(d) for d in inputs) or "none"
         raise PluginError(

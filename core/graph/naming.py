@@ -20,12 +20,12 @@ def naming_layer(name: str, plugin: LayerPlugin, what: str) -> Iterator[None]:
     except PlugrtError as error:
         if str(error).startswith(where):
             raise
-        raise _named(error, f"{where}: {error}") from error
+        raise with_text(error, f"{where}: {error}") from error
     except Exception as error:
         raise PluginError(f"{where}: {what} failed: {type(error).__name__}: {error}") from error
 
 
-def _named(error: PlugrtError, text: str) -> PlugrtError:
+def with_text(error: PlugrtError, text: str) -> PlugrtError:
     """The same error with another text, whatever else its type wants to be told."""
     named = type(error).__new__(type(error))
     named.__dict__.update(error.__dict__)

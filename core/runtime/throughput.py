@@ -167,7 +167,7 @@ class ThroughputPool:
     def _end(self) -> None:
         """End the workers once they have done what they were given, and close what they used."""
         for member in self._members:
-            for _ in self._workers:
+            for _ in range(len(self._workers) + 1):  # one may have started, and not be listed yet
                 member.calls.put(None)
         for worker in self._workers:
             worker.join()

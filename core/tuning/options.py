@@ -15,7 +15,7 @@ from ..graph.naming import naming_layer
 from .candidates import Candidate, Limits, Place, candidates, place_of
 from .narrow_constants import NarrowConstants
 from .shared_memory import share_left
-from .timer import Timer
+from .timer import UNTIMED_RATE, Timer
 
 TIE = 0.03
 """Relative difference under which two times count as equal and priority decides."""
@@ -202,7 +202,7 @@ class LayerOptions:
         described = [d for d in (*candidate.inputs, *candidate.outputs) if d is not None]
         worst = max((rank[d.format] for d in described if d.rank >= 3), default=0)
         slower = 2.0 ** -min(candidate.tactic.priority, 0)
-        return slower * (1 + worst / 10) * _touched(candidate) / 10e9
+        return slower * (1 + worst / 10) * _touched(candidate) / UNTIMED_RATE
 
 
 def _touched(candidate: Candidate) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import numpy as np
@@ -35,6 +36,10 @@ THOROUGH = " full"
 
 FULL = "full"
 """Name of the effort for which time is no object."""
+
+UNTIMED_START, UNTIMED_RATE = 2e-6, 10e9
+"""Seconds of a layer that does nothing, and bytes per second, where nothing is timed. They are no
+device's: what layers and conversions are said to take then only has to be of one kind."""
 
 SAMPLES = 1 << 16
 """Random numbers that activations repeat: no kernel's time depends on more."""
@@ -150,8 +155,9 @@ class Timer:
     def _measure(
         self, layer: Layer, candidate: Candidate, key: str, effort: Effort, best_so_far: float
     ) -> float:
+        sample = partial(self.sample, floats=layer.plugin.typical_floats)
         try:
-            with self._bench.prepared(layer, candidate, self.sample, self.where) as run:
+            with self._bench.prepared(layer, candidate, sample, self.where) as run:
                 best = effort.measure(run, best_so_far)
         except Exception as error:  # of whoever wrote the tactic: the others still run
             self._unusable.add(key)
@@ -182,6 +188,9 @@ class Timer:
             name = f"{candidate.kernel}:{name}"
         has_weights = any(d is not None and d.value is not None for d in candidate.inputs)
         where = f" weights={self.where.value}" if has_weights else ""
+        if plugin.typical_floats != LayerPlugin.typical_floats:
+            mean, deviation = plugin.typical_floats
+            where += f" floats={mean}+-{deviation}"
         return (
             f"{plugin.type}/{plugin.version} {tensors} -> {results} {name} "
             f"threads={self._threads} {state}{where}"
@@ -196,7 +205,7 @@ class Timer:
             for dtype, layout in (source, target)
         )
         if self.knows_nothing:
-            return self._guess(before, after)
+            return UNTIMED_START + (before.nbytes + after.nbytes) / UNTIMED_RATE
         plugin = self._registry.by_role(role)()
         layer = Layer(role, plugin, [])
         found = self.seconds(layer, Candidate((before,), (after,), plugin.tactic))
@@ -219,9 +228,13 @@ class Timer:
         """Time of a memory-bound pass where nothing was measured."""
         return self._bench.guess(before.nbytes + after.nbytes)
 
-    def sample(self, desc: TensorDesc) -> Array:
-        """Data for a tensor: floats around 0, whole numbers 0 or 1, legal as indices."""
-        drawn = self._floats if desc.dtype.is_float else self._bits
+    def sample(
+        self, desc: TensorDesc, floats: tuple[float, float] = LayerPlugin.typical_floats
+    ) -> Array:
+        """Data for a tensor: floats of this mean and deviation, whole numbers 0 or 1, legal as
+        indices."""
+        mean, deviation = floats
+        drawn = mean + deviation * self._floats if desc.dtype.is_float else self._bits
         return np.resize(drawn.astype(desc.dtype.numpy), desc.sizes)
 
 

@@ -129,3 +129,27 @@ def test_the_layer_is_named(
     with pytest.raises(error, match=rf"layer 'culprit' \(Test.Raising\): .*{message}") as caught:
         use()
     assert str(caught.value).count("culprit") == 1
+
+
+class ParticularError(ShapeError):
+    """An error that its maker tells more than a text."""
+
+    def __init__(self, text: str, size: int) -> None:
+        super().__init__(text)
+        self.size = size
+
+
+class OfParticularShape(LayerPlugin):
+    """Takes no input."""
+
+    type = "Test.OfParticularShape"
+
+    def getOutputDimensions(self, index: int, inputs: Sequence[TensorDesc]) -> Shape:
+        raise ParticularError("no such size", 7)
+
+
+def test_errors_of_a_plugins_own_keep_their_type(network: Network) -> None:
+    x = network.add_input("x", "float32", ["N"])
+    with pytest.raises(ParticularError, match=r"layer 'culprit' .*no such size; ") as caught:
+        network.add_layer(OfParticularShape(), [x], name="culprit")
+    assert caught.value.size == 7

@@ -86,6 +86,18 @@ class Fast(KernelPlugin):
         pointwise.record(stream, Input(0) + 1.0, inputs, outputs[0])
 
 
+class Sparse(Addition):
+    """The same for values that are mostly small; notes what it is run with."""
+
+    type = "Test.Sparse"
+    typical_floats = (-9.0, 0.5)
+    means: ClassVar[set[int]] = set()
+
+    def enqueue(self, inputs: Any, outputs: Any, workspace: Any, stream: Any) -> None:
+        self.means.add(round(float(inputs[0].mean())))
+        super().enqueue(inputs, outputs, workspace, stream)
+
+
 def network_of(network: Network, *ways: str) -> Network:
     x = network.add_input("x", "float32", [3])
     network.mark_output(network.add_layer(Addition(ways=ways), [x], name="y").output)
@@ -104,6 +116,19 @@ def test_the_fastest_wins(network: Network, quick_build: Build, agree: Run) -> N
     engine = quick_build(network_of(network, "a slow", "quick", "slow"), tune="fast")
     assert chosen(engine) == (None, "quick")
     agree(network, FEEDS, tune="fast")
+
+
+def test_a_layer_is_timed_with_numbers_like_those_it_will_get(
+    network: Network, quick_build: Build
+) -> None:
+    x = network.add_input("x", "float32", [4, 500])
+    y = network.add_layer(Sparse(ways=("a", "b")), [x]).output
+    network.mark_output(network.add_layer(Addition(ways=("a", "b")), [y], name="y").output)
+    times = TimingCache()
+    quick_build(network, tune="fast", timing_cache=times)
+    assert Sparse.means == {-9}
+    told = {key.split("/")[0] for key in times.seconds if key.endswith(" floats=-9.0+-0.5")}
+    assert told == {"Test.Sparse"}
 
 
 def test_a_kernel_of_another_author_wins(

@@ -237,6 +237,29 @@ def test_a_pool_whose_threads_do_not_start_leaves_nothing(
     assert len(made) == 4
 
 
+@pytest.mark.parametrize("started", [1, 2])
+def test_an_interrupt_while_a_thread_starts_leaves_nothing(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    """Not even the thread that had started, which the pool knows nothing of yet."""
+    start, threads = threading.Thread.start, []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        threads.append(thread)
+        if len(threads) == started:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ExecutionContext, "calls_at_once", 2)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ThroughputPool(engines, contexts=1)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert len(threads) == started
+
+
 def test_one_that_fails_to_close_does_not_keep_the_others_open(
     engines: list[Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:

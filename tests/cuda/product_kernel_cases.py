@@ -241,7 +241,7 @@ def product_cases() -> Iterator[KernelCase]:
         ((1, (136,), 1000), (70, (136, 1, 1), 21), (5, (8, 3, 5), 64)),
     ):
         yield case(
-            f"FullyConnected-{dtype.value}-{output_dtype}-{rows}", FullyConnected(),
+            f"FullyConnected-{tile.name}-{dtype.value}-{output_dtype}-{rows}", FullyConnected(),
             [values(rows, *shape), values(outputs, prod(shape), seed=2) / np.sqrt(prod(shape)),
              values(outputs, seed=3)], by_tiles(f"cuda:tiles:{tile.name}"), dtype=dtype,
             output_dtype=output_dtype, constants=(1, 2), keep=(2,), epilogue=leaky,

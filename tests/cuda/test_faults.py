@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from plugrt import DeviceError
 from plugrt.core.devices.cuda.context import CudaContext
 from plugrt.core.devices.cuda.faults import CAPACITY, Faults
 from plugrt.core.graph.naming import naming_layer
+from plugrt.core.runtime.context import MAXIMUM_SHAPES
 from plugrt.plugins import Stream
 from plugrt.plugins.native.cuda import Context, CudaError, packages
 from plugrt.plugins.native.cuda.driver_calls import FATAL, FIXES
@@ -69,6 +71,34 @@ def test_a_failure_of_a_call_that_has_left_is_not_the_next_ones(driver: FakeDriv
             context.synchronize()
         assert result.numpy()[0, 0] == -5
         context.synchronize()
+
+
+def test_calls_wait_for_one_that_uses_arrays_in_place_and_can_fail(driver: FakeDriver) -> None:
+    with built(Choosy()) as engine, engine.create_context() as context:
+        assert isinstance(context, CudaContext)
+        context.execute({"x": numbers()})
+        (source, _), (target, kept), (wrong, _) = map(on_gpu, (numbers(), numbers(), numbers() - 5))
+        well = context._begin({"x": source}, {"y": target})
+        thread = threading.Thread(target=context.execute, args=({"x": wrong}, "device"))
+        thread.start()
+        thread.join(0.1)
+        assert context._finish(well)["y"] is target
+        thread.join(20)
+        assert not thread.is_alive()
+        with pytest.raises(DeviceError, match=f"^{FAILS}"):
+            context.synchronize()
+        np.testing.assert_array_equal(kept.read().view(np.float32).reshape(2, 8), numbers())
+
+
+def test_shapes_that_are_forgotten_hide_no_failure(driver: FakeDriver) -> None:
+    with built(Choosy()) as engine, engine.create_context() as context:
+        for rows in range(2, 2 + MAXIMUM_SHAPES):
+            context.execute({"x": numbers(rows)})
+        context.execute({"x": numbers() - 5}, "device")
+        rows = 2 + MAXIMUM_SHAPES
+        with pytest.raises(DeviceError, match=f"^an earlier call, .* stay on the GPU: {FAILS}"):
+            context.execute({"x": numbers(rows)})
+        np.testing.assert_array_equal(context.execute({"x": numbers(rows)})["y"], numbers(rows))
 
 
 def test_too_many_different_failures_say_what_to_do(driver: FakeDriver) -> None:

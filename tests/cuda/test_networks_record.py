@@ -93,6 +93,16 @@ def test_plans_for_gpus_run_on_the_host(name: str, hopper: PlayedHopper) -> None
             assert distance(np.asarray(found), wanted[output]) < 2e-2
 
 
+def test_rules_know_what_conversions_cost(hopper: PlayedHopper) -> None:
+    """One image's slices of a concatenation have no gaps in the order of arrays alone; to convert
+    for that takes longer than to copy."""
+    with plugrt.build(benchmark("squeezenet1.1"), settings("cuda", "fp16")) as engine:
+        found = [layer.plugin for layer in engine.planned.network.layers]
+    roles = [plugin.role for plugin in found if plugin.role is not None]
+    assert roles == ["cast"]  # of the output
+    assert sum(plugin.type == "Concatenation" for plugin in found) == 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TAKE_ODD)
 def test_odd_sizes(name: str, hopper: PlayedHopper) -> None:

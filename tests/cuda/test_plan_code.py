@@ -19,7 +19,7 @@ from plugrt.plugins.native.cuda import Context, CudaKernel, CudaSource, compiler
 from plugrt.plugins.native.cuda.compiler import Compiled
 from plugrt.plugins.native.cuda.cudnn import ConvolutionPlan
 from plugrt.plugins.native.cuda.driver_calls import call
-from plugrt.plugins.native.cuda.lent_code import Loan, lent
+from plugrt.plugins.native.cuda.lent_code import Loan, is_anything_lent, lent
 
 from .fake_driver import FakeDriver
 
@@ -200,7 +200,9 @@ def test_kernels_are_stored_by_the_key_of_the_cache(monkeypatch: pytest.MonkeyPa
         assert same.stored(0) == (key, payload)
         with Loan().in_use():
             assert lent(key) is None
+            assert not is_anything_lent()
         assert lent(key) is not None
+        assert is_anything_lent()
     assert seen == []
     assert same.stored(0) == (key, payload)
     assert seen == ["compiled"]

@@ -39,7 +39,7 @@ def test_products_are_those_of_the_window(
         rows = random.integers(-8, 8, (side, width)).astype(np.float64)
         points = rows[:, : side * 3].reshape(side, side, 3)
         groups = rows.reshape(-1, GROUP)
-        groups = np.concatenate([groups, groups[-1:]])[: len(groups) + len(groups) % 2]
+        groups = np.concatenate([groups, np.zeros((len(groups) % 2, GROUP))])
         steps = groups.reshape(-1, 2, 4, 2).transpose(0, 2, 1, 3).reshape(-1, 4, 4)
         packed = shallow_cuda.pack_dense(weights, DataType.FLOAT16, tiles)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from plugrt.plugins import DataType, Format
+from plugrt.plugins import Array, DataType, Format
 from tests.cuda.kernel_harness import KernelCase, case
 from yolo_example.layers import anchor_cuda, boxes_cuda, reorg_cuda
 from yolo_example.layers.boxes import Boxes
@@ -79,6 +79,9 @@ def boxes_cases() -> Iterator[KernelCase]:
         ((yolo,), 5, {}), ((yolo,), 13, {"nms_kind": "diounms"}), ((region, yolo), 26, {}),
         ((yolo,), 52, {"capacity": 256, "threshold": 0.2}), ((yolo,) * 8, 3, {}),
         ((yolo,), 6, {"threshold": 0.0}),
+        # Several chunks of candidates: later ones are compared with the rows of those before.
+        ((yolo,), CROWD, {"limit": 600, "threshold": 0.2}),
+        ((yolo,), CROWD, {"limit": 300, "threshold": 0.2, "capacity": 512}),
     ):  # fmt: skip
         attributes = {"threshold": 0.5, "limit": 40, **more}
         layer = Boxes(heads=tuple(map(describe_head, layers)), **attributes)
@@ -86,12 +89,31 @@ def boxes_cases() -> Iterator[KernelCase]:
         def scratch(descs: Any, layer: Boxes = layer) -> int:
             return boxes_cuda.workspace_size(layer, [desc.sizes for desc in descs])
 
-        arrays = [
+        arrays = [crowd()] if side == CROWD else [
             rng.standard_normal((2, 16, side * k, side * k)).astype(np.float32)
             for k, _ in enumerate(layers, 1)
-        ]
+        ]  # fmt: skip
         for dtype, form in ((DataType.FLOAT32, LINEAR), (DataType.FLOAT16, LAST)):
             yield case(
-                f"{len(layers)}-{side}-{dtype.value}", layer, arrays, enqueue, dtype=dtype,
-                input_form=form, tolerance=1e-5, workspace=scratch,
+                f"{len(layers)}-{side}-{attributes['limit']}-{dtype.value}", layer, arrays, enqueue,
+                dtype=dtype, input_form=form, tolerance=1e-5, workspace=scratch,
             )  # fmt: skip
+
+
+CROWD = 20
+"""Rows and columns of `crowd`."""
+
+
+def crowd() -> Array:
+    """Values [2, 16, CROWD, CROWD] of a head with two anchors and three classes: every box is a
+    candidate of one class, and scores are so far apart that rounding does not reorder them."""
+    rng = np.random.default_rng(33)
+    boxes = 2 * CROWD * CROWD
+    values = rng.standard_normal((2, 2, 8, CROWD, CROWD)).astype(np.float32)
+    scores = np.stack([rng.permutation(np.linspace(0.3, 0.9, boxes)) for _ in range(2)])
+    logits = np.log(scores / (1 - scores)).reshape(2, 2, 1, CROWD, CROWD)
+    labels = rng.integers(0, 3, logits.shape)
+    values[:, :, 4] = 20
+    values[:, :, 5:] = -20
+    np.put_along_axis(values[:, :, 5:], labels, logits.astype(np.float32), axis=2)
+    return values.reshape(2, 16, CROWD, CROWD)

@@ -61,6 +61,7 @@ class Boxes(LayerPlugin):
     recordable = True
     devices = ("cpu", "cuda")
     streamed_outputs = frozenset({0, 1})
+    typical_floats = (-9.0, 3.0)  # most boxes are empty
 
     heads: attribute[tuple[str, ...]] = attribute(
         tuple[str, ...],

@@ -91,7 +91,7 @@ class CudaBench(TuningBench):
                 near = [
                     (buffer.address, desc.nbytes) for index, desc in enumerate(candidate.inputs)
                     if desc is not None and desc.value is None
-                    for buffer in [self._buffer("in", index, desc, sample)]
+                    for buffer in [self._buffer(_source(plugin), index, desc, sample)]
                 ]
                 yield Stopwatch(recording, where is Weights.MEMORY, gradual=True, near=near)
             finally:
@@ -149,7 +149,7 @@ class CudaBench(TuningBench):
             self._weights = DeviceWeights(self._context, self._target.threads)
         slots = CudaSlots(self._weights)
         views = [
-            None if desc is None else self._input(slots, desc, index, sample)
+            None if desc is None else self._input(slots, plugin, desc, index, sample)
             for index, desc in enumerate(candidate.inputs)
         ]
         into = candidate.tactic.accumulates_into
@@ -177,10 +177,11 @@ class CudaBench(TuningBench):
         return CudaRecording(self._context, slots, record)
 
     def _input(
-        self, slots: CudaSlots, desc: TensorDesc, index: int, sample: Sample
+        self, slots: CudaSlots, plugin: LayerPlugin, desc: TensorDesc, index: int, sample: Sample
     ) -> TensorView:
         if desc.value is None:
-            return TensorView(desc, slots.bind(self._buffer("in", index, desc, sample)))
+            buffer = self._buffer(_source(plugin), index, desc, sample)
+            return TensorView(desc, slots.bind(buffer))
         key = (id(desc.value), desc.format)
         if key not in self._constants:
             stored = to_memory(desc.value, desc.format)
@@ -202,7 +203,7 @@ class CudaBench(TuningBench):
                 found.fill(0)
             else:
                 self._scatter(found, desc, sample)
-            self._buffers[key] = found  # now that it is filled
+            self._buffers[key] = found  # only where that has not failed
         return found
 
     def _scatter(self, buffer: DeviceBuffer, desc: TensorDesc, sample: Sample) -> None:
@@ -218,6 +219,11 @@ class CudaBench(TuningBench):
                 call("cuMemcpyDtoDAsync", place, buffer.address, piece, stream.handle)
                 done += piece
         stream.synchronize()
+
+
+def _source(plugin: LayerPlugin) -> str:
+    """The role of what a layer reads: layers that want the same numbers share it."""
+    return f"in {plugin.typical_floats}"
 
 
 def _activations(candidate: Candidate) -> list[TensorDesc]:

@@ -131,18 +131,24 @@ def target_for(name: str, desc: TensorDesc, value: Any, stream: DeviceStream) ->
 
 
 def check_apart(feeds: Sequence[Feed], targets: Sequence[Any], names: Sequence[str]) -> None:
-    """Outputs on the GPU may be written before all inputs are read, in any order. Raises
-    ShapeError for one that lies in an input or in another output."""
-    taken = [_span(feed) for feed in feeds if isinstance(feed, ForeignArray)]
+    """Outputs may be written before all inputs are read, in any order. Raises ShapeError for one
+    that lies in an input or in another output."""
+    on_gpu = [_span(feed) for feed in feeds if isinstance(feed, ForeignArray)]
+    on_host = [feed for feed in feeds if isinstance(feed, np.ndarray)]
     for name, target in zip(names, targets, strict=True):
-        if not isinstance(target, ForeignArray):
+        if isinstance(target, ForeignArray):
+            start, end = _span(target)
+            is_taken = any(start < other_end and other < end for other, other_end in on_gpu)
+            on_gpu.append((start, end))
+        elif target is not None:
+            is_taken = any(np.may_share_memory(target, other) for other in on_host)
+            on_host.append(target)
+        else:
             continue
-        start, end = _span(target)
-        if any(start < other_end and other < end for other, other_end in taken):
+        if is_taken:
             raise ShapeError(
                 f"output {name!r} shares memory with an input or another output; give it its own"
             )
-        taken.append((start, end))
 
 
 def _span(array: ForeignArray) -> tuple[int, int]:

@@ -21,7 +21,7 @@ class Call:
     """A call that is put on the stream."""
 
     turn: Turn | None
-    """None where it uses no fixed place."""
+    """None where it uses no fixed place, and nobody has to wait for its end."""
     holder: object
     """Whom the turn belongs to."""
     places: Places

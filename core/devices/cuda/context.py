@@ -102,7 +102,7 @@ class CudaContext(ExecutionContext):
         return self._shapes.recorded(found, found.host_mode)
 
     def _places_for(self, key: Key) -> ShapePlaces:
-        return self._shapes.of(key, self._check_limits, self.synchronize)
+        return self._shapes.of(key, self._check_limits)
 
     # ---- a call ---------------------------------------------------------------------------
 
@@ -142,6 +142,8 @@ class CudaContext(ExecutionContext):
             targets = [endpoint.fresh(self._stream) for endpoint in shapes.of_turn(0).outputs]
         else:
             targets = targets_of(outputs, names, shapes.outputs, self._stream)
+            if outputs:
+                check_apart(feeds, targets, names)
         given: list[Any] = [item for item in (*feeds, *targets) if not is_on_host(item)]
         mode = shapes.mode(feeds, targets) if given else shapes.host_mode
         recording = self._shapes.recorded(shapes, mode)
@@ -153,16 +155,16 @@ class CudaContext(ExecutionContext):
                     "sizes of this network depend on its data, so its outputs cannot stay on the "
                     "GPU; give arrays of the host, or none"
                 )
-            if outputs and outputs != ON_DEVICE:
-                check_apart(feeds, targets, names)
             named = (mode, tuple([item.address for item in given]))
             in_place = shapes.is_known(named, self._stream)
             way = named if in_place else way
-        uses_places = not in_place or len(given) < len(feeds) + len(targets)
+        needs_turn = not in_place or len(given) < len(feeds) + len(targets)
+        if self._faults.are_possible and outputs != ON_DEVICE:
+            needs_turn = True  # so that later calls wait until this one's failures are told
         holder = holder or object()
         turn: Turn | None = None
         try:
-            if uses_places:
+            if needs_turn:
                 turn = self._turns.take(holder)
             if self._faults.are_possible:  # alone, or a failure could be another call's
                 self._turns.wait_for_others(turn)

@@ -39,17 +39,15 @@ class ShapeCache:
         self._memory: DeviceBuffer | None = None
         """The arena of all shapes."""
 
-    def of(
-        self, key: Key, check: Callable[[Mapping[str, int]], None], settle: Callable[[], None]
-    ) -> ShapePlaces:
-        """The places for inputs of these shapes. `check` is told the sizes of new ones, and
-        `settle` waits for all calls. Raises ShapeError for shapes that do not fit."""
+    def of(self, key: Key, check: Callable[[Mapping[str, int]], None]) -> ShapePlaces:
+        """The places for inputs of these shapes. `check` is told the sizes of new ones. Raises
+        ShapeError for shapes that do not fit."""
         found = self.kept.get(key)
         if found is None:
             found = self._first(key, check)
             self.kept[key] = found
             if len(self.kept) > MAXIMUM_SHAPES:
-                settle()
+                self._stream.synchronize()  # what is dropped may be in use
                 self.kept.popitem(last=False)
         elif len(self.kept) > 1:
             self.kept.move_to_end(key)

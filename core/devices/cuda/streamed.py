@@ -14,7 +14,7 @@ def streamed_outputs(network: Network, plan: MemoryPlan) -> frozenset[int]:
         index for index, tensor in enumerate(network.outputs)
         if _is_streamed(tensor) and id(tensor) not in sizes
         and sum(tensor is other for other in network.outputs) == 1
-        and (plan.of(tensor).where, plan.of(tensor).offset) == ("output", 0)
+        and _is_alone(tensor, plan)
     )  # fmt: skip
 
 
@@ -23,3 +23,12 @@ def _is_streamed(tensor: Tensor) -> bool:
     if layer is None or layer.on_host or layer.kernel is not None or tensor.consumers:
         return False
     return layer.outputs.index(tensor) in layer.plugin.streamed_outputs
+
+
+def _is_alone(tensor: Tensor, plan: MemoryPlan) -> bool:
+    """Not so where the plan lets another layer write a slice of it, say."""
+    place = plan.of(tensor)
+    return (place.where, place.offset) == ("output", 0) and not any(
+        (other.where, other.buffer) == ("output", place.buffer)
+        for key, other in plan.placements.items() if key != id(tensor)
+    )

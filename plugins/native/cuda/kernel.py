@@ -107,9 +107,9 @@ class CudaKernel:
         """Key and payload in the cache of kernels, or those that the engine which records now has
         brought along. Raises DeviceError where the GPU has none."""
         target = self._target_for(Context.of(ordinal))
-        lent = self._lent(target)
-        if lent is not None:
-            return self._key(target), lent.payload
+        brought = self._lent(target)
+        if brought is not None:
+            return self._key(target), brought.payload
         code = self._code(target)
         return code.key, code.stored
 

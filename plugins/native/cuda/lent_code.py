@@ -42,6 +42,11 @@ class Loan:
         """What is lent under a key."""
         return self._entries.get(key)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is lent."""
+        return not self._entries
+
     def end(self) -> None:
         """Take everything back; what was made of it stays with whoever has it."""
         self._entries.clear()
@@ -61,7 +66,8 @@ _in_use: ContextVar[Loan | None] = ContextVar("loan", default=None)
 
 def is_anything_lent() -> bool:
     """Whether the engine that records at present has brought code."""
-    return _in_use.get() is not None
+    loan = _in_use.get()
+    return loan is not None and not loan.is_empty
 
 
 def lent(key: str) -> LentCode | None:
