@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,14 +58,15 @@ def output_arrays(
 
 
 def check_apart(
-    inputs: Iterable[tuple[str, Array]], names: Sequence[str], outputs: Sequence[Array]
-) -> None:
+    inputs: Iterable[tuple[str, Any]], outputs: Iterable[tuple[str, Any]],
+    overlap: Callable[[Any, Any], bool] = np.may_share_memory,
+) -> None:  # fmt: skip
     """Outputs may be written before all inputs are read, in any order. Raises ShapeError for one
-    that lies in an input or in another output."""
+    that lies in an input or in another output, as `overlap` tells."""
     taken = [(f"input {name!r}", array) for name, array in inputs]
-    for name, output in zip(names, outputs, strict=True):
+    for name, output in outputs:
         for what, array in taken:
-            if np.may_share_memory(output, array):
+            if overlap(output, array):
                 raise ShapeError(f"output {name!r} shares memory with {what}; give it its own")
         taken.append((f"output {name!r}", output))
 

@@ -213,7 +213,9 @@ class ExecutionContext:
         names = network.output_names
         if outputs and not isinstance(outputs, str):
             results = output_arrays(outputs, names, recording.output_descs)
-            check_apart(zip(network.input_names, arrays, strict=True), names, results)
+            check_apart(
+                zip(network.input_names, arrays, strict=True), zip(names, results, strict=True)
+            )
         else:
             results = [np.empty(shape, dtype) for shape, dtype in recording.output_arrays]
         sizes = recording.run(

@@ -130,25 +130,14 @@ def target_for(name: str, desc: TensorDesc, value: Any, stream: DeviceStream) ->
     return found
 
 
-def check_apart(feeds: Sequence[Feed], targets: Sequence[Any], names: Sequence[str]) -> None:
-    """Outputs may be written before all inputs are read, in any order. Raises ShapeError for one
-    that lies in an input or in another output."""
-    on_gpu = [_span(feed) for feed in feeds if isinstance(feed, ForeignArray)]
-    on_host = [feed for feed in feeds if isinstance(feed, np.ndarray)]
-    for name, target in zip(names, targets, strict=True):
-        if isinstance(target, ForeignArray):
-            start, end = _span(target)
-            is_taken = any(start < other_end and other < end for other, other_end in on_gpu)
-            on_gpu.append((start, end))
-        elif target is not None:
-            is_taken = any(np.may_share_memory(target, other) for other in on_host)
-            on_host.append(target)
-        else:
-            continue
-        if is_taken:
-            raise ShapeError(
-                f"output {name!r} shares memory with an input or another output; give it its own"
-            )
+def overlap(one: Any, other: Any) -> bool:
+    """Whether two arrays may share memory, both of the host or both of the GPU."""
+    if isinstance(one, ForeignArray) and isinstance(other, ForeignArray):
+        (start, end), (other_start, other_end) = _span(one), _span(other)
+        return start < other_end and other_start < end
+    if isinstance(one, ForeignArray) or isinstance(other, ForeignArray):
+        return False
+    return np.may_share_memory(one, other)
 
 
 def _span(array: ForeignArray) -> tuple[int, int]:

@@ -8,11 +8,12 @@ from contextlib import suppress
 from typing import Any, cast
 
 from ....plugins import DeviceError, PlugrtError
+from ...runtime.callers_arrays import check_apart
 from ...runtime.context import ExecutionContext, Outputs, Owner
 from ...runtime.planned import PlannedNetwork
 from ...runtime.shape_recording import ShapeRecording
 from .call_queue import CallQueue
-from .callers_arrays import ON_DEVICE, Feed, check_apart, feeds_of, is_on_host, targets_of
+from .callers_arrays import ON_DEVICE, Feed, feeds_of, is_on_host, overlap, targets_of
 from .calls import Call, only_graph
 from .events import DeviceStream
 from .faults import Faults
@@ -143,7 +144,9 @@ class CudaContext(ExecutionContext):
         else:
             targets = targets_of(outputs, names, shapes.outputs, self._stream)
             if outputs:
-                check_apart(feeds, targets, names)
+                read = zip(self._planned.network.input_names, feeds, strict=True)
+                written = [(n, t) for n, t in zip(names, targets, strict=True) if t is not None]
+                check_apart(read, written, overlap)
         given: list[Any] = [item for item in (*feeds, *targets) if not is_on_host(item)]
         mode = shapes.mode(feeds, targets) if given else shapes.host_mode
         recording = self._shapes.recorded(shapes, mode)
